@@ -1,0 +1,91 @@
+"""The program `flawsmith`: its commands, and what becomes of errors.
+
+Exit codes: 0 done; 1 the data or the run failed; 2 wrong usage. An error is one line on stderr that says what, where and what to do;
+with `--debug` the traceback too, with `--json` also a document on stdout.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+
+import click
+import typer
+
+from flawsmith.cli import data, demo, evaluate, methods, predict, synth, train
+from flawsmith.core.errors import DataError, FlawsmithError
+
+app = typer.Typer(
+    name="flawsmith",
+    help="Makes the missing defects, trains an inspector on them, and says with numbers which way of making them works.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(data.app, name="data")
+app.command("methods")(methods.methods)
+app.command("synth")(synth.synth)
+app.command("train")(train.train)
+app.command("predict")(predict.predict)
+app.command("evaluate")(evaluate.evaluate)
+app.command("demo")(demo.demo)
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
+    if version:
+        from flawsmith import __version__
+
+        typer.echo(f"flawsmith {__version__}")
+        raise typer.Exit
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code."""
+    warnings.showwarning = _show_warning
+    try:
+        result = app(list(arguments), prog_name="flawsmith", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        typer.echo(error.format_message())
+        return 0
+    except click.ClickException as error:
+        return _fail(arguments, error, "E_USAGE", _usage(error), exit_code=2)
+    except FlawsmithError as error:
+        return _fail(arguments, error, error.code, str(error), error.exit_code)
+    except (KeyboardInterrupt, click.Abort) as error:
+        return _fail(arguments, error, "E_INTERRUPTED", "interrupted; run the same command again to go on where it stopped", 1)
+    except BrokenPipeError:
+        return 1
+    except Exception as error:
+        told = f"unexpected {type(error).__name__}: {error}; run it again with --debug and report what it prints"
+        return _fail(arguments, error, "E_INTERNAL", told, 1)
+    return result if isinstance(result, int) else 0
+
+
+def _usage(error: click.ClickException) -> str:
+    command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "flawsmith"
+    return f"{error.format_message().rstrip('.')}; see `{command} --help`"
+
+
+def _fail(arguments: Sequence[str], error: BaseException, code: str, message: str, exit_code: int) -> int:
+    if "--debug" in arguments:
+        traceback.print_exception(error)
+    line = " ".join(message.split())
+    if "--json" in arguments:
+        files = list(error.files) if isinstance(error, DataError) else []
+        typer.echo(json.dumps({"error": {"code": code, "message": line, "files": files}}, ensure_ascii=False))
+    typer.echo(f"flawsmith: {code}: {line}", err=True)
+    return exit_code
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    typer.echo(f"flawsmith: warning: {' '.join(str(message).split())}", err=True)
+
+
+def main() -> None:
+    """Entry point of the installed program."""
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,18 @@
+"""Options that several commands share, so that they read and behave alike."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DataFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder with your images.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
+RootSeed = Annotated[int, typer.Option("--seed", help="Root of every random draw.")]
+LayoutName = Annotated[str, typer.Option("--layout", help="How the folder is read: auto, folder, mtd, elpv.")]
+ProductName = Annotated[str | None, typer.Option("--product", help="One product of the folder.", show_default=False)]
+Debug = Annotated[bool, typer.Option("--debug", help="On an error, show the traceback as well.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is at --out.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="METHOD.PARAM=VALUE", help="Set a method's parameter; repeatable.", show_default=False),
+]

@@ -1,0 +1,1 @@
+"""Samples, requests, seeds, priors, the registry, recipes, errors and progress: what every layer speaks."""

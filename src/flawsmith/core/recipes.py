@@ -1,0 +1,194 @@
+"""Everything that defines one synthesis or one training, as data; one YAML file holds one.
+
+Every command-line option maps to a field here. Recipes are frozen and refuse unknown fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from flawsmith.core.errors import BadParameter, DamagedFile, UsageError
+from flawsmith.core.files import canonical_json, sha256_bytes, write_text
+from flawsmith.core.methods import MethodRecipe, describe_invalid
+
+RatioMode = Literal["bernoulli", "stratified"]
+Rotation = Literal["none", "draem", "slight", "full"]
+Protocol = Literal["honest", "as_released"]
+
+
+class Recipe(BaseModel):
+    """Base of all recipes: a frozen pydantic model with a format version."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any], what: str) -> Self:
+        """Build from plain values.
+
+        Raises:
+            BadParameter: naming the field.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise BadParameter(describe_invalid(what, error)) from error
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a YAML file.
+
+        Raises:
+            DamagedFile: missing or no YAML.
+            BadParameter: a field does not exist or is outside its range.
+        """
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            reason = str(error).replace("\n", " ")
+            raise DamagedFile(f"{path} cannot be read ({reason}); expected a YAML recipe: write it again") from error
+        if not isinstance(values, dict):
+            raise DamagedFile(f"{path} holds no recipe; expected YAML fields: write it again")
+        return cls.parse(values, str(path))
+
+    def write(self, path: Path) -> None:
+        """Write as YAML, aside and renamed."""
+        write_text(path, yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+
+    def digest(self) -> str:
+        """SHA-256 of the content: equal recipes have equal digests."""
+        return sha256_bytes(canonical_json(self.model_dump(mode="json")).encode())
+
+
+class WeightedMethod(BaseModel):
+    """One member of a mix."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: MethodRecipe
+    weight: float = Field(default=1.0, gt=0)
+
+
+class SynthesisRecipe(Recipe):
+    """One synthetic set.
+
+    Args:
+        methods: who makes it, by weight.
+        n: how many images.
+        size: side to which normals are resized (area when shrinking); None: native.
+        seed: root of every draw.
+        defect: the kind wanted, when the caller decides.
+        product: one product, or None for all.
+        layout: how the folder is read.
+    """
+
+    methods: tuple[WeightedMethod, ...] = Field(min_length=1)
+    n: int = Field(ge=1)
+    size: int | None = Field(default=None, ge=32)
+    seed: int = 0
+    defect: str | None = None
+    product: str | None = None
+    layout: str = "auto"
+
+
+class TrainingRecipe(Recipe):
+    """One training: detector ⊗ (synthesizer, data, ratio).
+
+    Args:
+        detector: who learns.
+        synth: who makes its anomalies, by weight; empty: none.
+        ratio: probability that a training item is anomalous, 0…1.
+        ratio_mode: `bernoulli` (an independent coin) or `stratified` (exact in every prefix).
+        real_share: share of the anomalous items that are real, where real anomalies are given.
+        rotation: policy for clean images before synthesis.
+        photometry: strength of the global brightness and contrast jitter, 0…1.
+        pool: number of distinct stream items; None: endless.
+        product: which product; None where there is one.
+        layout: how the folder is read.
+        split: split policy; `auto`: the data's own, else grouped.
+        shots: number of normals; None: all.
+        defect_shots: number of real anomalies per defect, 0: none.
+        validation_share: share of the training normals held out for the threshold.
+        false_alarms: accepted share of good parts called defective, sets the threshold.
+        steps: optimiser steps; None: the detector's own number.
+        seconds: clock limit of the training; None: none.
+        seed: root of every draw.
+    """
+
+    detector: MethodRecipe
+    synth: tuple[WeightedMethod, ...] = ()
+    ratio: float = Field(default=0.5, ge=0, le=1)
+    ratio_mode: RatioMode = "bernoulli"
+    real_share: float = Field(default=0.0, ge=0, le=1)
+    rotation: Rotation = "none"
+    photometry: float = Field(default=0.0, ge=0, le=1)
+    pool: int | None = Field(default=None, ge=1)
+    product: str | None = None
+    layout: str = "auto"
+    split: str = "auto"
+    shots: int | None = Field(default=None, ge=1)
+    defect_shots: int = Field(default=0, ge=0)
+    validation_share: float = Field(default=0.1, ge=0, lt=1)
+    false_alarms: float = Field(default=0.05, gt=0, lt=1)
+    steps: int | None = Field(default=None, ge=1)
+    seconds: float | None = Field(default=None, gt=0)
+    seed: int = 0
+
+
+def parse_methods(text: str, settings: Sequence[str] = ()) -> tuple[WeightedMethod, ...]:
+    """Read `draem:2,nsa:1` together with settings such as `nsa.preset=asbench`.
+
+    Raises:
+        UsageError: the text is empty, a weight is no positive number, a setting is malformed or names
+            a method that is not there.
+    """
+    weights: dict[str, float] = {}
+    for part in (part.strip() for part in text.split(",")):
+        name, _, weight = part.partition(":")
+        if not name or name in weights:
+            raise UsageError(f"{text!r} is no list of methods; expected NAME[:WEIGHT],… with each name once, as in draem:2,nsa:1")
+        weights[name] = _weight(name, weight)
+    params = parse_settings(settings, list(weights))
+    return tuple(
+        WeightedMethod(method=MethodRecipe(name=name, params=params.get(name, {})), weight=weight)
+        for name, weight in weights.items()
+    )
+
+
+def _weight(name: str, text: str) -> float:
+    try:
+        weight = float(text or "1")
+    except ValueError:
+        weight = float("nan")
+    if not 0 < weight < float("inf"):
+        raise UsageError(f"the weight of {name} is {text!r}; expected a number above 0, as in {name}:2")
+    return weight
+
+
+def parse_settings(settings: Sequence[str], methods: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Read `METHOD.PARAMETER=VALUE` (the value as YAML) into one dictionary per method.
+
+    Raises:
+        UsageError: malformed, or a method that takes no part.
+    """
+    params: dict[str, dict[str, Any]] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        method, dot, parameter = key.partition(".")
+        if not (equals and dot and parameter):
+            raise UsageError(
+                f"--set {setting!r} is malformed; expected METHOD.PARAMETER=VALUE, as in {methods[0]}.preset=asbench"
+            )
+        if method not in methods:
+            raise UsageError(f"--set {setting!r} names {method!r}; expected one of: {', '.join(methods)}")
+        try:
+            params.setdefault(method, {})[parameter] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UsageError(f"--set {setting!r} has no readable value; expected a number, a word or [a, b]") from error
+    return params
