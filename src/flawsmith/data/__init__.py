@@ -1,0 +1,1 @@
+"""Reading the world: layouts, splits, checks."""
