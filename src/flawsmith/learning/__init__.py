@@ -1,0 +1,1 @@
+"""The anomaly stream, the one training loop, and its checkpoints."""
