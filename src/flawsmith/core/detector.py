@@ -144,6 +144,7 @@ class TrainingTask:
         budget: steps and seconds.
         seed: every stage draws from its own stream of it.
         folder: where checkpoints go; None: nothing is written.
+        fingerprint: digest of recipe and split; a checkpoint with another one belongs to another training and is not resumed.
     """
 
     stream: ItemStream | None
@@ -154,6 +155,7 @@ class TrainingTask:
     budget: Budget = Budget()
     seed: Seed = field(default_factory=lambda: Seed(0))
     folder: Path | None = None
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, eq=False)

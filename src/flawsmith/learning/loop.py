@@ -71,7 +71,6 @@ class LoopSettings:
         seconds: clock limit; the schedule then follows whichever of clock and steps is further.
         workers: processes that make items; 0: this one.
         checkpoint_seconds: time between checkpoints.
-        fingerprint: of recipe and data, so that a checkpoint of another training is not resumed.
     """
 
     steps: int
@@ -79,7 +78,6 @@ class LoopSettings:
     seconds: float | None = None
     workers: int = 0
     checkpoint_seconds: float = 15.0
-    fingerprint: str = ""
 
     @classmethod
     def within(cls, budget: Budget, steps: int, batch_size: int, **others: Any) -> LoopSettings:
@@ -148,7 +146,7 @@ class _Run:
         if self.path is None or not self.path.exists():
             return None
         found = load_checkpoint(self.path)
-        if found.fingerprint != self.settings.fingerprint:
+        if found.fingerprint != self.task.fingerprint:
             self.log.note("checkpoint_of_another_training_ignored", step=found.step)
             return None
         self.trainee.network.load_state_dict(found.network)
@@ -202,7 +200,7 @@ class _Run:
         tally = {**vars(self.tally), "makers": dict(self.tally.makers)}
         state = self.trainee.network.state_dict()
         notes = {"tally": tally, "seconds": self._spent()}
-        save_checkpoint(self.path, Checkpoint(step, self.settings.fingerprint, state, optimiser.state_dict(), notes))
+        save_checkpoint(self.path, Checkpoint(step, self.task.fingerprint, state, optimiser.state_dict(), notes))
         self.saved = time.monotonic()
 
     def _progress(self, step: int, first: int, last: int) -> float:
