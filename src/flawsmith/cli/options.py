@@ -16,3 +16,4 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="METHOD.PARAM=VALUE", help="Set a method's parameter; repeatable.", show_default=False),
 ]
+ModelFolder = Annotated[Path, typer.Argument(metavar="MODEL", help="An inspector's folder.", show_default=False)]

@@ -110,23 +110,37 @@ def refuse_taken(folder: Path) -> None:
             raise OutputError(f"{folder} is {kind}; expected a new or empty folder: remove it or choose another --out")
 
 
-def publish(staging: Path, folder: Path) -> None:
-    """Rename the finished `staging` folder to `folder`, which must not exist or be empty."""
-    refuse_taken(folder)
+def publish(staging: Path, folder: Path, *, overwrite: bool = False) -> None:
+    """Rename the finished `staging` folder to `folder`.
+
+    Args:
+        staging: the finished folder, on the same file system.
+        folder: its name from now on.
+        overwrite: an older `folder` gives way, and is deleted only once the new one stands in its place.
+
+    Raises:
+        OutputError: `folder` is taken and `overwrite` is not set, or cannot be written.
+    """
+    if not overwrite:
+        refuse_taken(folder)
+    old = folder.with_name(f".{folder.name}.old{PARTIAL}")
     with output_errors(folder):
-        if folder.is_dir():
-            folder.rmdir()
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            folder.rename(old)
         staging.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager
-def new_folder(folder: Path) -> Iterator[Path]:
+def new_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Yield a folder to fill; it becomes `folder` when the block ends well, and vanishes when it does not.
 
     Raises:
-        OutputError: `folder` is taken, or cannot be written.
+        OutputError: `folder` is taken (unless `overwrite`), or cannot be written.
     """
-    refuse_taken(folder)
+    if not overwrite:
+        refuse_taken(folder)
     staging = staging_of(folder)
     with output_errors(folder):
         shutil.rmtree(staging, ignore_errors=True)
@@ -134,7 +148,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     try:
         with output_errors(folder):
             yield staging
-        publish(staging, folder)
+        publish(staging, folder, overwrite=overwrite)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise

@@ -1,0 +1,58 @@
+"""`flawsmith evaluate`: what an inspector is worth on images it has never seen."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flawsmith.cli.options import AsJson, DataFolder, Debug, LayoutName, ModelFolder, Overwrite
+from flawsmith.cli.output import show
+
+Report = Annotated[
+    Path | None, typer.Option("--report", metavar="FILE.html", help="Write a report that opens offline.", show_default=False)
+]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metric", metavar="ID", help="Show only this metric, and fail if it is undefined; repeatable.", show_default=False
+    ),
+]
+
+
+def evaluate(
+    model: ModelFolder,
+    folder: DataFolder,
+    report: Report = None,
+    metric: Metrics = None,
+    layout: LayoutName = "auto",
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Measure an inspector on the test images of a folder.
+
+    Example: flawsmith evaluate models/tiles tiles/ --report report.html
+    """
+    from flawsmith.core.errors import OutputError
+    from flawsmith.data import load
+    from flawsmith.inspection.evaluation import evaluate as measure
+    from flawsmith.inspection.inspector import Inspector
+    from flawsmith.report.html import write_report
+
+    if report is not None and report.exists() and not overwrite:
+        raise OutputError(f"{report} exists; expected a new name: choose another --report or add --overwrite")
+    command = shlex.join(["flawsmith", *sys.argv[1:]])
+    result = measure(Inspector.load(model), load(folder, layout), require=metric or (), command=command)
+    if report is not None:
+        write_report(report, result)
+    shown = metric or list(result.metrics)
+    lines = [f"{result.name}: {len(result.results)} test images, protocol {result.protocol}"]
+    for name in shown:
+        value = result.metrics[name]
+        lines.append(f"  {name:<14} {value.value:.4f}" if value.reason is None else f"  {name:<14} –       {value.reason}")
+    lines += [f"beware: {warning}" for warning in result.warnings]
+    if report is not None:
+        lines.append(f"report: {report}")
+    show("\n".join(lines), result.to_json(), as_json)

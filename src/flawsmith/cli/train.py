@@ -1,0 +1,82 @@
+"""`flawsmith train`: from a folder of good photographs to an inspector."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flawsmith.cli.options import AsJson, DataFolder, Debug, LayoutName, Overwrite, ProductName, RootSeed, Settings
+from flawsmith.cli.output import show
+
+Out = Annotated[Path, typer.Option("--out", metavar="MODEL", help="Folder to write the inspector to.", show_default=False)]
+DetectorName = Annotated[str, typer.Option("--detector", help="Who learns; `flawsmith methods` lists them.")]
+Synth = Annotated[
+    str, typer.Option("--synth", metavar="NAME[:WEIGHT],…", help="Who makes the anomalies; default: the detector's own choice.")
+]
+Ratio = Annotated[float, typer.Option("--ratio", help="Share of anomalies among the training items, 0 to 1.")]
+Shots = Annotated[int | None, typer.Option("--shots", help="Use only so many normals.", show_default=False)]
+DefectShots = Annotated[int, typer.Option("--defect-shots", help="Use so many real anomalies of each defect.")]
+RealShare = Annotated[float, typer.Option("--real-share", help="Share of the anomalies that are real ones, 0 to 1.")]
+SplitPolicy = Annotated[str, typer.Option("--split", help="auto, folder, grouped, random, mtd-group, elpv-blocks.")]
+Steps = Annotated[int | None, typer.Option("--steps", help="Optimiser steps; default: the detector's own.", show_default=False)]
+Seconds = Annotated[float | None, typer.Option("--seconds", help="Stop training after so long.", show_default=False)]
+FalseAlarms = Annotated[float, typer.Option("--false-alarms", help="Accepted share of good parts called defective.")]
+
+
+def train(
+    folder: DataFolder,
+    out: Out,
+    detector: DetectorName = "patchcore",
+    synth: Synth = "",
+    ratio: Ratio = 0.5,
+    shots: Shots = None,
+    defect_shots: DefectShots = 0,
+    real_share: RealShare = 0.0,
+    product: ProductName = None,
+    split: SplitPolicy = "auto",
+    steps: Steps = None,
+    seconds: Seconds = None,
+    false_alarms: FalseAlarms = 0.05,
+    settings: Settings = None,
+    layout: LayoutName = "auto",
+    seed: RootSeed = 0,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Train an inspector on good photographs. If it is interrupted, the same command goes on where it stopped.
+
+    Example: flawsmith train tiles/ --detector memseg --synth draem,cutpaste --out models/tiles
+    """
+    from flawsmith.data import load
+    from flawsmith.inspection.training import recipe_of, train_recipe
+
+    recipe = recipe_of(
+        detector,
+        synth,
+        settings or (),
+        ratio=ratio,
+        shots=shots,
+        defect_shots=defect_shots,
+        real_share=real_share,
+        product=product,
+        split=split,
+        steps=steps,
+        seconds=seconds,
+        false_alarms=false_alarms,
+        layout=layout,
+        seed=seed,
+    )
+    inspector = train_recipe(load(folder, layout), recipe, out, overwrite=overwrite)
+    document = {
+        "out": str(out),
+        "threshold": inspector.threshold.to_json(),
+        "metrics": dict(inspector.metrics),
+        "warnings": list(inspector.origin.warnings),
+    }
+    warnings = "".join(f"\nbeware: {warning}" for warning in inspector.origin.warnings)
+    lines = (
+        f"{out}: {detector} trained in {inspector.metrics['train_seconds']:.1f} s; threshold {inspector.threshold.value:.4g}, "
+        f"{inspector.threshold.source}{warnings}\nnext: flawsmith evaluate {out} {folder} --report report.html"
+    )
+    show(lines, document, as_json)

@@ -1,0 +1,252 @@
+"""What an inspector is worth on images it has never seen: metrics with their protocol record, and every single result."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from flawsmith import __version__
+from flawsmith.core.arrays import Image
+from flawsmith.core.detector import Prediction
+from flawsmith.core.errors import DataError, NoPixelTruth, UnknownName
+from flawsmith.core.progress import track
+from flawsmith.core.samples import Sample
+from flawsmith.data.dataset import Dataset
+from flawsmith.inspection.inspector import Inspector
+from flawsmith.learning.threads import use_threads
+from flawsmith.metrics import METRIC_IDS, per_defect, score_maps
+from flawsmith.metrics.records import MetricValue
+
+
+@dataclass(frozen=True, eq=False)
+class ImageResult:
+    """One test image and what the inspector said of it."""
+
+    sample: Sample
+    prediction: Prediction
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Everything a report shows.
+
+    Args:
+        name: what to call it.
+        detector: registry name.
+        dataset: of the test images.
+        product: of the test images.
+        protocol: `honest`: nothing of the test set touched training, selection, threshold or scores.
+        metrics: by id of docs/metrics.md, each with its record.
+        per_defect: the same for each defect against all normals.
+        results: one per test image, in the data set's order.
+        threshold: of the verdicts.
+        threshold_source: where it came from.
+        recipe: the training recipe, JSON-able.
+        split: policy, seed, digest, flags and counts.
+        timings: seconds and milliseconds by name.
+        command: what makes it again.
+        environment: versions and machine.
+        licence: of the data, with its citation.
+        warnings: what a reader must know.
+    """
+
+    name: str
+    detector: str
+    dataset: str
+    product: str
+    protocol: str
+    metrics: Mapping[str, MetricValue]
+    per_defect: Mapping[str, Mapping[str, MetricValue]]
+    results: tuple[ImageResult, ...]
+    threshold: float
+    threshold_source: str
+    recipe: Mapping[str, Any]
+    split: Mapping[str, Any]
+    timings: Mapping[str, float]
+    command: str
+    environment: Mapping[str, str]
+    licence: str
+    warnings: tuple[str, ...]
+
+    def __getitem__(self, metric: str) -> float:
+        """The value of a metric; NaN where undefined.
+
+        Raises:
+            UnknownName: no such metric.
+        """
+        if metric not in self.metrics:
+            raise UnknownName("metric", metric, list(self.metrics))
+        return self.metrics[metric].value
+
+    def to_json(self) -> dict[str, Any]:
+        """Metrics with their records, verdict counts and one line per image; undefined values are null with a reason."""
+        return {
+            "name": self.name,
+            "detector": self.detector,
+            "dataset": self.dataset,
+            "product": self.product,
+            "protocol": self.protocol,
+            "metrics": {name: value.to_json() for name, value in self.metrics.items()},
+            "per_defect": {
+                defect: {name: value.to_json() for name, value in values.items()} for defect, values in self.per_defect.items()
+            },
+            "threshold": {"value": self.threshold, "source": self.threshold_source},
+            "recipe": dict(self.recipe),
+            "split": dict(self.split),
+            "timings": dict(self.timings),
+            "command": self.command,
+            "environment": dict(self.environment),
+            "licence": self.licence,
+            "warnings": list(self.warnings),
+            "images": [
+                {
+                    "id": result.sample.id,
+                    "defect": result.sample.defect,
+                    "score": result.prediction.score,
+                    "verdict": result.prediction.verdict,
+                }
+                for result in self.results
+            ],
+        }
+
+
+def evaluate(inspector: Inspector, data: Dataset, *, require: Sequence[str] = (), command: str = "") -> Evaluation:
+    """Run an inspector over the test images of `data`.
+
+    The test images are those of the inspector's own split where `data` is what it was trained on, otherwise every image of the
+    product.
+
+    Args:
+        inspector: a trained inspector.
+        data: the data set it was trained on, or another folder of the same product.
+        require: metric ids that must be defined.
+        command: what the user typed, for the record.
+
+    Raises:
+        DataError: no test image (E_EMPTY_SPLIT), or one that the inspector was trained on (E_DUPLICATE).
+        NoPixelTruth: a required pixel metric has no masks to be measured on.
+        UnknownName: a required metric does not exist.
+    """
+    for metric in require:
+        if metric not in METRIC_IDS:
+            raise UnknownName("metric", metric, METRIC_IDS)
+    samples = test_samples(inspector, data)
+    _refuse_without_truth(samples, require)
+    _refuse_seen(inspector, samples)
+    with use_threads() as threads:
+        results, per_image = _predicted(inspector, samples)
+    return _measured(inspector, data, results, {"threads": str(threads)}, per_image, command)
+
+
+def test_samples(inspector: Inspector, data: Dataset) -> tuple[Sample, ...]:
+    """The images to test on.
+
+    Raises:
+        DataError: there are none (E_EMPTY_SPLIT).
+    """
+    product = inspector.origin.product if inspector.origin.product in data.products else None
+    mine = data.of(product=product)
+    known = any(sample.id in inspector.split.assignment for sample in mine.samples)
+    chosen = inspector.split.apply(mine).of(split="test").samples if known else mine.samples
+    if not chosen:
+        raise DataError(
+            "E_EMPTY_SPLIT", f"{data.root} has no test image for {inspector.origin.product}; expected some: add images"
+        )
+    return tuple(chosen)
+
+
+def _refuse_without_truth(samples: Sequence[Sample], require: Sequence[str]) -> None:
+    asked = [metric for metric in require if metric.startswith("pixel_")]
+    if asked and not any(sample.has_mask for sample in samples if not sample.is_normal):
+        raise NoPixelTruth(
+            f"{', '.join(asked)} was asked, and none of the {len(samples)} test images has a mask; expected pixel ground truth: "
+            f"add masks or ask for image-level metrics"
+        )
+
+
+def _refuse_seen(inspector: Inspector, samples: Sequence[Sample]) -> None:
+    seen = set(inspector.origin.digests)
+    twice = [sample.source.location for sample in track(samples, "looking for leaks") if sample.digest() in seen]
+    if twice:
+        raise DataError(
+            "E_DUPLICATE",
+            f"{twice[0]} is among the images the inspector was trained on ({len(twice)} such test images); expected unseen ones: "
+            f"remove the copies or train on another split",
+            twice,
+        )
+
+
+def _predicted(inspector: Inspector, samples: Sequence[Sample]) -> tuple[tuple[ImageResult, ...], float]:
+    began = time.monotonic()
+    images: Iterable[Image] = (sample.image() for sample in samples)
+    predictions = track(inspector.predict(images), "looking at test images", total=len(samples))
+    results = tuple(ImageResult(sample, prediction) for sample, prediction in zip(samples, predictions, strict=True))
+    return results, 1000 * (time.monotonic() - began) / len(samples)
+
+
+def _measured(
+    inspector: Inspector,
+    data: Dataset,
+    results: tuple[ImageResult, ...],
+    machine: Mapping[str, str],
+    per_image: float,
+    command: str,
+) -> Evaluation:
+    maps = [result.prediction.map for result in results]
+    masks = [result.sample.mask() if result.sample.has_mask else None for result in results]
+    labels = np.array([not result.sample.is_normal for result in results])
+    scores = np.array([result.prediction.score for result in results])
+    defects = [result.sample.defect for result in results]
+    origin = inspector.origin
+    return Evaluation(
+        name=f"{inspector.detector.name} on {origin.product}",
+        detector=inspector.detector.name,
+        dataset=data.name,
+        product=origin.product,
+        protocol="honest",
+        metrics=score_maps(maps, masks, labels=labels, scores=scores).values,
+        per_defect=per_defect(maps, masks, defects, scores=scores),
+        results=results,
+        threshold=inspector.threshold.value,
+        threshold_source=inspector.threshold.source,
+        recipe=inspector.recipe.model_dump(mode="json"),
+        split=split_record(inspector, len(results), int(labels.sum())),
+        timings={"train_seconds": float(inspector.metrics["train_seconds"]), "predict_ms_per_image": per_image},
+        command=command,
+        environment={**environment(), **machine},
+        licence=" ".join(part for part in (data.licence, data.citation) if part),
+        warnings=origin.warnings,
+    )
+
+
+def split_record(inspector: Inspector, tested: int, anomalous: int) -> dict[str, Any]:
+    """Policy, seed, digest, flags and counts of the split behind a result."""
+    split = inspector.split
+    parts = list(split.assignment.values())
+    return {
+        "policy": split.policy,
+        "seed": split.seed,
+        "digest": split.digest,
+        "flags": list(split.flags),
+        "train": parts.count("train"),
+        "val": parts.count("val"),
+        "test": tested,
+        "test_anomalous": anomalous,
+    }
+
+
+def environment() -> dict[str, str]:
+    """Versions and machine behind a figure."""
+    return {
+        "flawsmith": __version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "machine": f"{platform.system()} {platform.machine()}",
+    }

@@ -1,0 +1,162 @@
+"""A trained inspector, and the folder it lives in.
+
+The folder holds `model.safetensors`, `detector.json`, `recipe.yaml`, `split.json`, `inspector.json` (threshold, what it was
+trained on), `metrics.json` (what it scored on validation), `card.md`, `training.jsonl` where there was a loop, and `files.json`
+with the SHA-256 of each. No pickle; a changed or missing file is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from flawsmith.core.arrays import Image
+from flawsmith.core.detector import Detector, Prediction
+from flawsmith.core.errors import DamagedFile, UsageError
+from flawsmith.core.files import new_folder, read_json, sha256_file, write_json, write_text
+from flawsmith.core.recipes import TrainingRecipe
+from flawsmith.core.registry import detectors
+from flawsmith.core.samples import GOOD
+from flawsmith.data.splits import Split
+from flawsmith.inspection.card import card_of
+from flawsmith.inspection.thresholds import Threshold
+from flawsmith.learning.loop import CHECKPOINT
+
+FORMAT = 1
+FILES = "files.json"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What an inspector was trained on.
+
+    Args:
+        dataset: its name.
+        product: the product it inspects.
+        root: the folder, as it was given.
+        licence: of the data.
+        citation: of the data.
+        digests: SHA-256 of the decoded pixels of every image it has seen, threshold images among them.
+        warnings: what a reader of its numbers must know.
+        uses_real_anomalies: real defects took part in training.
+    """
+
+    dataset: str
+    product: str
+    root: str
+    licence: str
+    citation: str
+    digests: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    uses_real_anomalies: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Inspector:
+    """A fitted detector with its threshold.
+
+    Args:
+        detector: the fitted detector.
+        recipe: everything that defined its training.
+        split: which sample went where.
+        threshold: above it an image is defective.
+        origin: what it was trained on.
+        metrics: validation figures and times; JSON-able.
+    """
+
+    detector: Detector
+    recipe: TrainingRecipe
+    split: Split
+    threshold: Threshold
+    origin: Origin
+    metrics: Mapping[str, Any]
+
+    def predict(self, images: Iterable[Image]) -> Iterator[Prediction]:
+        """Scores, maps and verdicts, one per image, in order.
+
+        Args:
+            images: uint8 H×W×3, any size.
+        """
+        for prediction in self.detector.predict(images, product=self.origin.product):
+            yield self._judged(prediction)
+
+    def _judged(self, prediction: Prediction) -> Prediction:
+        defective = prediction.score > self.threshold.value
+        likely = prediction.defect_probabilities or {}
+        kinds = {name: share for name, share in likely.items() if name != GOOD}
+        named = max(kinds, key=lambda name: kinds[name]) if kinds else None
+        return replace(
+            prediction,
+            threshold=self.threshold.value,
+            verdict="defect" if defective else "good",
+            defect=(named or "defect") if defective else GOOD,
+            threshold_source=self.threshold.source,
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write the whole folder aside and rename it to `folder`, which must be new or empty."""
+        with new_folder(folder) as staging:
+            self.write_into(staging)
+
+    def write_into(self, folder: Path) -> None:
+        """Write every file into an existing folder; `files.json` last."""
+        self.detector.save(folder)
+        self.recipe.write(folder / "recipe.yaml")
+        self.split.save(folder / "split.json")
+        write_json(folder / "metrics.json", dict(self.metrics))
+        told = {"format": FORMAT, "detector": self.detector.name, "threshold": self.threshold.to_json()}
+        write_json(folder / "inspector.json", {**told, "origin": {**vars(self.origin)}})
+        write_text(folder / "card.md", card_of(self.detector, self.recipe, self.threshold, self.origin, self.metrics))
+        digests = {
+            file.name: sha256_file(file)
+            for file in sorted(folder.iterdir())
+            if file.is_file() and file.name not in (FILES, CHECKPOINT)
+        }
+        write_json(folder / FILES, {"format": FORMAT, "sha256": digests})
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read an inspector's folder.
+
+        Raises:
+            UsageError: `folder` is no inspector.
+            DamagedFile: a file is missing, changed, or of an unknown format.
+        """
+        verify_files(folder)
+        told = read_json(folder / "inspector.json")
+        if told.get("format") != FORMAT:
+            raise DamagedFile(f"{folder} has format {told.get('format')}; expected {FORMAT}: train it again with this version")
+        detector = detectors.entry(told["detector"]).resolve().load(folder)
+        origin = {key: tuple(value) if isinstance(value, list) else value for key, value in told["origin"].items()}
+        return cls(
+            detector,
+            TrainingRecipe.read(folder / "recipe.yaml"),
+            Split.load(folder / "split.json"),
+            Threshold.from_json(told["threshold"]),
+            Origin(**origin),
+            read_json(folder / "metrics.json"),
+        )
+
+
+def verify_files(folder: Path) -> None:
+    """Check every file of an inspector's folder against `files.json`.
+
+    Raises:
+        UsageError: there is no such folder, or it is no inspector.
+        DamagedFile: a file is missing or changed; names it.
+    """
+    if not (folder / FILES).is_file():
+        raise UsageError(f"{folder} is no inspector; expected a folder written by `flawsmith train`, with {FILES} in it")
+    for name, digest in read_json(folder / FILES)["sha256"].items():
+        if Path(name).name != name:
+            raise DamagedFile(f"{folder / FILES} names {name!r}; expected plain file names: train the inspector again")
+        if not (folder / name).is_file():
+            raise DamagedFile(
+                f"{folder / name} is missing; expected the file of {FILES}: copy the whole folder again or train anew"
+            )
+        if sha256_file(folder / name) != digest:
+            raise DamagedFile(
+                f"{folder / name} was changed after training; expected SHA-256 {digest[:12]}…: copy it again or train anew"
+            )

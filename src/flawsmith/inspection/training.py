@@ -1,0 +1,279 @@
+"""Train an inspector: split, support, stream, detector, threshold, in this order, with nothing of the test set in any of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from flawsmith.core.detector import Budget, Detector, ItemStream, TrainingTask
+from flawsmith.core.errors import DataError, NeedUnmet, UnknownName, UsageError
+from flawsmith.core.files import canonical_json, output_errors, publish, refuse_taken, sha256_bytes, staging_of
+from flawsmith.core.methods import MethodRecipe
+from flawsmith.core.recipes import TrainingRecipe, WeightedMethod, parse_methods, parse_settings
+from flawsmith.core.registry import build_detector, build_synthesizer, detectors
+from flawsmith.core.requests import Request
+from flawsmith.core.samples import Region, Sample, SupportSet
+from flawsmith.core.seeding import Seed
+from flawsmith.core.synthesizer import Synthesizer
+from flawsmith.data.dataset import Dataset
+from flawsmith.data.leakage import check_leakage
+from flawsmith.data.resize import resize_image
+from flawsmith.data.splits import Split, hold_out, make_split, support_set
+from flawsmith.inspection.inspector import Inspector, Origin
+from flawsmith.inspection.thresholds import find_threshold
+from flawsmith.learning.loop import CHECKPOINT
+from flawsmith.learning.stream import AnomalyStream
+from flawsmith.learning.threads import use_threads
+from flawsmith.metrics.ranking import auroc
+
+MOST_VALIDATION_ANOMALIES = 100
+
+
+def recipe_of(detector: str, synth: str = "", settings: Sequence[str] = (), **fields: Any) -> TrainingRecipe:
+    """The recipe that a command line or a call describes.
+
+    Args:
+        detector: registry name.
+        synth: `draem:2,nsa:1`; empty: the detector's own default.
+        settings: `METHOD.PARAMETER=VALUE`, for the detector and the synthesizers.
+        fields: further fields of `TrainingRecipe`.
+
+    Raises:
+        UsageError: an unknown method or parameter, or a value out of range.
+    """
+    methods = synth or detectors.entry(detector).traits.default_synth
+    names = [part.partition(":")[0].strip() for part in methods.split(",")] if methods else []
+    params = parse_settings(settings, [detector, *names])
+    of_synth = [setting for setting in settings if setting.partition(".")[0] in names]
+    values = {"detector": MethodRecipe(name=detector, params=params.get(detector, {})), **fields}
+    recipe = TrainingRecipe.parse({**values, "synth": parse_methods(methods, of_synth) if methods else ()}, "training")
+    return _spelled_out(recipe)
+
+
+def _spelled_out(recipe: TrainingRecipe) -> TrainingRecipe:
+    """Build every method once, so that a wrong name or value fails before any work, and the recipe holds every parameter."""
+    return recipe.model_copy(
+        update={
+            "detector": build_detector(recipe.detector).recipe(),
+            "synth": tuple(
+                WeightedMethod(method=build_synthesizer(member.method).recipe(), weight=member.weight) for member in recipe.synth
+            ),
+        }
+    )
+
+
+def train(
+    data: Dataset,
+    detector: str = "patchcore",
+    synth: str = "",
+    *,
+    settings: Sequence[str] = (),
+    out: Path | str | None = None,
+    overwrite: bool = False,
+    **fields: Any,
+) -> Inspector:
+    """Train an inspector on the normals of `data`.
+
+    Args:
+        data: from `flawsmith.load`.
+        detector: registry name.
+        synth: synthesizers by weight, `draem:2,nsa:1`; empty: the detector's own default.
+        settings: `METHOD.PARAMETER=VALUE`.
+        out: folder to save it in; None: it is not saved and a broken run cannot be resumed.
+        overwrite: replace what is at `out`.
+        fields: further fields of `TrainingRecipe`, such as ratio=0.5, seed=0, shots=4.
+
+    Returns:
+        The inspector, saved at `out` if given.
+    """
+    recipe = recipe_of(detector, synth, settings, **fields)
+    return train_recipe(data, recipe, Path(out) if out is not None else None, overwrite=overwrite)
+
+
+def train_recipe(data: Dataset, recipe: TrainingRecipe, out: Path | None = None, *, overwrite: bool = False) -> Inspector:
+    """`train` from a recipe. A run that was interrupted goes on where it stopped when it is started again.
+
+    Raises:
+        UsageError: the product is missing or unknown.
+        DataError: too few normals, or a leak between the sides of the split.
+        NeedUnmet: the detector needs what this run does not have; said before any work.
+        OutputError: `out` is taken or cannot be written.
+    """
+    if out is not None and not overwrite:
+        refuse_taken(out)
+    chosen = choose_product(data, recipe.product)
+    prepared = _prepare(chosen, recipe)
+    staging = _open_staging(out)
+    inspector = _fitted(chosen, recipe, prepared, staging)
+    if out is not None and staging is not None:
+        _settle(inspector, staging, out, overwrite)
+    return inspector
+
+
+def choose_product(data: Dataset, product: str | None) -> Dataset:
+    """The samples of one product.
+
+    Raises:
+        UsageError: several products and none chosen.
+        UnknownName: no such product.
+    """
+    if product is None and len(data.products) > 1:
+        raise UsageError(
+            f"{data.root} has {len(data.products)} products; expected one: choose with --product {'|'.join(data.products)}"
+        )
+    if product is not None and product not in data.products:
+        raise UnknownName("product", product, data.products)
+    return data.of(product=product or data.products[0])
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """What is known before the first step."""
+
+    detector: Detector
+    sources: tuple[tuple[Synthesizer, float], ...]
+    split: Split
+    support: SupportSet
+    held_out: tuple[Sample, ...]
+    warnings: tuple[str, ...]
+
+
+def _prepare(data: Dataset, recipe: TrainingRecipe) -> _Prepared:
+    detector = build_detector(recipe.detector)
+    sources = tuple((build_synthesizer(member.method), member.weight) for member in recipe.synth)
+    _refuse_unmet(detector, recipe, sources)
+    whole = make_split(data, recipe.split, seed=recipe.seed)
+    support, split = support_set(
+        data, whole, product=data.products[0], shots=recipe.shots, defect_shots=recipe.defect_shots, seed=recipe.seed
+    )
+    split = hold_out(split, data, recipe.validation_share, recipe.seed)
+    applied = split.apply(data)
+    training = {sample.id for sample in applied.of(split="train").samples}
+    normals = tuple(sample for sample in support.normals if sample.id in training)
+    if not normals:
+        raise DataError(
+            "E_EMPTY_SPLIT", f"{data.root} has no training normal; expected at least one good image: check the folder names"
+        )
+    held_out = tuple(sample for sample in applied.of(split="val").samples if sample.is_normal)
+    leaks = check_leakage(applied)
+    support = replace(support, normals=normals)
+    fitted = tuple((synthesizer.fit(support), weight) for synthesizer, weight in sources)
+    return _Prepared(detector, fitted, split, support, held_out, (*split.flags, *leaks.warnings))
+
+
+def _refuse_unmet(detector: Detector, recipe: TrainingRecipe, sources: Sequence[tuple[Synthesizer, float]]) -> None:
+    needs = detector.traits.needs
+    if needs.anomalies == "required" and not sources and recipe.defect_shots == 0:
+        raise NeedUnmet(detector.name, "anomalies", "name a synthesizer with --synth or give real ones with --defect-shots")
+    if detector.size % needs.multiple:
+        near = max(needs.multiple, round(detector.size / needs.multiple) * needs.multiple)
+        raise NeedUnmet(
+            detector.name, f"a size that is a multiple of {needs.multiple} (it is {detector.size})", f"set size={near}"
+        )
+
+
+def _open_staging(out: Path | None) -> Path | None:
+    if out is None:
+        return None
+    staging = staging_of(out)
+    with output_errors(out):
+        staging.mkdir(parents=True, exist_ok=True)
+    return staging
+
+
+def _fitted(data: Dataset, recipe: TrainingRecipe, prepared: _Prepared, folder: Path | None) -> Inspector:
+    seed = Seed(recipe.seed, ("train", data.name, data.products[0]))
+    stream = _stream(recipe, prepared, seed)
+    validation = (*prepared.held_out, *_validation_anomalies(prepared, seed))
+    fingerprint = sha256_bytes(canonical_json([recipe.digest(), prepared.split.digest, sorted(prepared.support.ids)]).encode())
+    task = TrainingTask(
+        stream,
+        prepared.support.normals,
+        prepared.support,
+        validation,
+        budget=Budget(recipe.steps, recipe.seconds),
+        seed=seed,
+        folder=folder,
+        fingerprint=fingerprint,
+    )
+    began = time.monotonic()
+    with use_threads():
+        detector = prepared.detector.fit(task)
+        seconds = time.monotonic() - began
+        threshold = find_threshold(
+            detector,
+            [sample.image() for sample in prepared.held_out],
+            [sample.image() for sample in prepared.support.normals[:30]],
+            recipe.false_alarms,
+        )
+        metrics = {"train_seconds": seconds, **_validation_metrics(detector, validation)}
+    return Inspector(detector, recipe, prepared.split, threshold, _origin(data, recipe, prepared), metrics)
+
+
+def _stream(recipe: TrainingRecipe, prepared: _Prepared, seed: Seed) -> ItemStream | None:
+    detector, support = prepared.detector, prepared.support
+    if "anomalies" not in detector.traits.learns_from:
+        return None
+    return AnomalyStream(
+        support.normals,
+        prepared.sources,
+        recipe.ratio,
+        (detector.size, detector.size),
+        seed.child("stream"),
+        ratio_mode=recipe.ratio_mode,
+        real=support.anomalies,
+        real_share=recipe.real_share if support.anomalies else 0.0,
+        rotation=recipe.rotation,
+        photometry=recipe.photometry,
+        pool=recipe.pool,
+    )
+
+
+def _validation_anomalies(prepared: _Prepared, seed: Seed) -> list[Sample]:
+    """Synthetic anomalies of another seed on held-out normals, fixed for the run; none without synthesizers."""
+    if not prepared.sources or not prepared.held_out:
+        return []
+    made = []
+    size = (prepared.detector.size, prepared.detector.size)
+    for index, sample in enumerate(prepared.held_out[:MOST_VALIDATION_ANOMALIES]):
+        synthesizer = prepared.sources[index % len(prepared.sources)][0]
+        normal = sample.with_pixels(resize_image(sample.image(), size))
+        anomaly = synthesizer.synthesize([Request(normal, seed.child("validation", index))])[0]
+        if not anomaly.is_normal:
+            told = sample.with_pixels(anomaly.image, (Region(anomaly.defect, anomaly.mask),))
+            made.append(replace(told, id=f"{sample.id}#{synthesizer.name}", defect=anomaly.defect, origin="synthetic"))
+    return made
+
+
+def _validation_metrics(detector: Detector, validation: Sequence[Sample]) -> dict[str, Any]:
+    labels = [not sample.is_normal for sample in validation]
+    if len(set(labels)) < 2:
+        return {"validation_image_auroc": None, "validation_reason": "no held-out normals or no synthetic anomalies"}
+    scores = [prediction.score for prediction in detector.predict(sample.image() for sample in validation)]
+    return {"validation_image_auroc": auroc(scores, labels), "validation_images": len(labels)}
+
+
+def _origin(data: Dataset, recipe: TrainingRecipe, prepared: _Prepared) -> Origin:
+    seen = (*prepared.support.normals, *prepared.support.anomalies, *prepared.held_out)
+    real = bool(prepared.support.anomalies) or any(synth.traits.uses_real_anomalies for synth, _ in prepared.sources)
+    return Origin(
+        data.name,
+        data.products[0],
+        str(data.root),
+        data.licence,
+        data.citation,
+        tuple(sample.digest() for sample in seen),
+        prepared.warnings,
+        real,
+    )
+
+
+def _settle(inspector: Inspector, staging: Path, out: Path, overwrite: bool) -> None:
+    """Write everything into the staging folder and give it its name."""
+    inspector.write_into(staging)
+    with output_errors(out):
+        (staging / CHECKPOINT).unlink(missing_ok=True)
+    publish(staging, out, overwrite=overwrite)
