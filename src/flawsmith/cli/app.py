@@ -1,7 +1,7 @@
 """The program `flawsmith`: its commands, and what becomes of errors.
 
-Exit codes: 0 done; 1 the data or the run failed; 2 wrong usage. An error is one line on stderr that says what, where and what to do;
-with `--debug` the traceback too, with `--json` also a document on stdout.
+Exit codes: 0 done; 1 the data or the run failed; 2 wrong usage. An error is one line on stderr that says what, where and what to
+do; with `--debug` the traceback too, with `--json` also a document on stdout.
 """
 
 from __future__ import annotations

@@ -1,0 +1,116 @@
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flawsmith.core.errors import DamagedFile, OutputError
+from flawsmith.core.files import (
+    canonical_json,
+    new_folder,
+    publish,
+    read_json,
+    refuse_taken,
+    sha256_file,
+    write_bytes,
+    write_json,
+)
+
+
+def test_write_replaces_whole_and_leaves_nothing_beside(tmp_path: Path):
+    path = tmp_path / "deep" / "a.bin"
+    write_bytes(path, b"old")
+    write_bytes(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert os.listdir(path.parent) == ["a.bin"]
+
+
+def test_write_into_a_files_place_names_it(tmp_path: Path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match=r"file stands where a folder is needed|Not a directory"):
+        write_bytes(tmp_path / "file" / "a.bin", b"1")
+
+
+def test_full_disk_leaves_the_old_file(tmp_path: Path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    code = f"""
+import resource, signal
+from pathlib import Path
+from flawsmith.core.files import write_bytes
+from flawsmith.core.errors import OutputError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, {resource.RLIM_INFINITY}))
+try:
+    write_bytes(Path({str(path)!r}), b"x" * 1000)
+except OutputError as error:
+    print(error)
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "free some space" in told
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+def test_json_refuses_nan(tmp_path: Path):
+    with pytest.raises(ValueError, match="Out of range"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert os.listdir(tmp_path) == []
+
+
+def test_canonical_json_ignores_the_order_of_keys():
+    assert canonical_json({"b": 1, "a": [1, "é"]}) == canonical_json({"a": [1, "é"], "b": 1}) == '{"a":[1,"é"],"b":1}'
+
+
+@pytest.mark.parametrize("content", [None, b"{half", b"\xff\xfe"])
+def test_unreadable_json_is_named(tmp_path: Path, content: bytes | None):
+    path = tmp_path / "a.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DamagedFile, match=r"a\.json"):
+        read_json(path)
+
+
+def test_new_folder_appears_only_when_whole(tmp_path: Path):
+    out = tmp_path / "out"
+    with new_folder(out) as staging:
+        (staging / "a").write_text("1")
+        assert not out.exists()
+    assert (out / "a").read_text() == "1"
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_new_folder_vanishes_on_failure(tmp_path: Path):
+    with pytest.raises(RuntimeError), new_folder(tmp_path / "out") as staging:
+        (staging / "a").write_text("1")
+        raise RuntimeError
+    assert os.listdir(tmp_path) == []
+
+
+def test_taken_folder_is_refused_and_untouched(tmp_path: Path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine").write_text("x")
+    with pytest.raises(OutputError, match="not empty"):
+        refuse_taken(out)
+    with pytest.raises(OutputError, match="not empty"), new_folder(out):
+        pass
+    assert os.listdir(out) == ["mine"]
+
+
+def test_overwrite_swaps_and_cleans_up(tmp_path: Path):
+    out, fresh = tmp_path / "out", tmp_path / "fresh"
+    out.mkdir()
+    (out / "old").write_text("x")
+    fresh.mkdir()
+    (fresh / "new").write_text("y")
+    publish(fresh, out, overwrite=True)
+    assert os.listdir(out) == ["new"]
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_sha256_of_a_file(tmp_path: Path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert sha256_file(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
