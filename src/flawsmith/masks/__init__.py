@@ -1,0 +1,1 @@
+"""Where a defect sits: Perlin noise, shape families, and the foreground that holds them."""
