@@ -18,8 +18,11 @@ hypothesis.settings.load_profile("repeatable")
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: object, **kwargs: object) -> None:
-        raise AssertionError("a test tried to reach the network")
+    connect = socket.socket.connect
+
+    def refuse(self: socket.socket, address: object) -> None:
+        assert self.family == socket.AF_UNIX, f"a test tried to reach the network: {address}"
+        connect(self, address)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
 
