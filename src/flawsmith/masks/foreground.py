@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from flawsmith.core.arrays import Image, Mask
 from flawsmith.core.errors import BadParameter, DataError, EmptyForeground, UnknownName
+from flawsmith.data.reading import read_mask_values
 from flawsmith.data.resize import resize_mask
 from flawsmith.masks.morphology import close, open_up
 
@@ -86,7 +87,7 @@ def foreground_mask(rule: ForegroundRule, image: Image, sample_id: str) -> Mask 
     whatever its size, and is resized to the image.
 
     Raises:
-        DataError: the folder has no mask for this sample (E_MASK_MISSING), or it cannot be read.
+        DataError: the folder has no mask for this sample (E_MISSING_MASK), or it cannot be read.
         EmptyForeground: the user's mask has no pixel.
     """
     if rule.name == "none":
@@ -103,12 +104,10 @@ def _from_folder(folder: str, shape: Sequence[int], sample_id: str) -> Mask:
     file = files.get(f"{product}/{stem}") or files.get(stem)
     if file is None:
         raise DataError(
-            "E_MASK_MISSING", f"{folder} has no mask for {sample_id}; expected a file named {stem}{SUFFIXES[0]}: add it", [folder]
+            "E_MISSING_MASK", f"{folder} has no mask for {sample_id}; expected a file named {stem}{SUFFIXES[0]}: add it", [folder]
         )
-    read = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
-    if read is None:
-        raise DataError("E_IMAGE_BROKEN", f"{file} cannot be read as a picture; expected a mask: export it again", [file])
-    mask = resize_mask(np.asarray(read) > 0, (shape[0], shape[1]))
+    values = read_mask_values(file)
+    mask = resize_mask(values > values.max(initial=0) // 2, (shape[0], shape[1]))
     if not mask.any():
         raise EmptyForeground(f"{file} has no pixel of the object; expected white where the object is: mend or remove it", [file])
     return mask

@@ -1,8 +1,8 @@
 """The shape families of UniADC: rectangles, lines, polygons and ellipses of three sizes, drawn inside a foreground.
 
 UniADC, appendix A and figure S2. Original code: cnulab/UniADC, utils/mask.py. All numbers are for a canvas of 512×512; lengths in
-pixels scale with the smaller side. Departs in four places: attempts are bounded; the mask is cut to the foreground last (`strict`);
-growing is an explicit dilation (`smooth`); a turned rectangle is drawn by its corners.
+pixels scale with the smaller side. Departs in four places: attempts are bounded; the mask is cut to the foreground last
+(`strict`); growing is an explicit dilation (`smooth`); a turned rectangle is drawn by its corners.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def _union(family: ShapeFamily, shape: tuple[int, int], box: Sequence[int], rng:
 
 
 def _extent(family: ShapeFamily, shape: tuple[int, int], box: Sequence[int], rng: np.random.Generator) -> tuple[int, int]:
-    """Width and height of one shape; a side longer than the foreground's box is drawn again between half the box and all of it."""
+    """(width, height) of a shape; a side longer than the foreground's box is drawn anew between half the box and all of it."""
     area = rng.uniform(*family.area) * shape[0] * shape[1]
     aspect = rng.uniform(*family.aspect)
     long = int(np.sqrt(area / aspect))
