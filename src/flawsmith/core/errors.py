@@ -75,6 +75,12 @@ class DamagedFile(FlawsmithError):
     code = "E_DAMAGED"
 
 
+class OverBudget(FlawsmithError):
+    """The work does not fit the memory it may take; said before it starts."""
+
+    code = "E_MEMORY"
+
+
 class OutputError(FlawsmithError):
     """A result cannot be written: no space, no permission, or the name is taken."""
 

@@ -1,0 +1,96 @@
+"""AUROC, average precision and F1-max: exact, with ties as one step.
+
+Without positives or without negatives all three are undefined: whatever they gave would say nothing about the scores.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from flawsmith.metrics.records import MetricValue, ProtocolRecord
+from flawsmith.metrics.steps import Floats, Steps, area_up_to, split_by_label, steps_of
+
+CURVES = {"auroc": "mann-whitney", "ap": "step", "f1max": "every score", "aupro": "mvtec"}
+"""The rule behind each metric, for its record."""
+
+
+def roc_area(steps: Steps) -> float:
+    """Σ (FP_k − FP_{k−1})(TP_k + TP_{k−1}) / 2PN: the chance that a positive outranks a negative, ties count one half."""
+    return area_up_to(*steps.curve(steps.hits), limit=1.0)
+
+
+def step_precision(steps: Steps) -> float:
+    """Σ (TP_k − TP_{k−1})/P · TP_k/(TP_k + FP_k), one term per distinct score; no trapezoids."""
+    gained = np.diff(steps.hits, prepend=0)
+    return float(np.sum(gained * precision(steps)) / steps.positives)
+
+
+def best_f1(steps: Steps) -> tuple[float, float]:
+    """Largest 2TP/(TP + FP + P) over all thresholds, and the highest threshold that gives it."""
+    f1 = 2 * steps.hits / (steps.hits + steps.reached + steps.positives)
+    best = int(np.argmax(f1))
+    return float(f1[best]), float(steps.thresholds[best])
+
+
+def precision(steps: Steps) -> Floats:
+    """Precision at each threshold."""
+    return steps.hits / (steps.hits + steps.reached)
+
+
+def recall(steps: Steps) -> Floats:
+    """Recall at each threshold."""
+    return steps.hits / steps.positives
+
+
+def auroc(scores: ArrayLike, labels: ArrayLike) -> MetricValue:
+    """Area under the ROC curve.
+
+    Args:
+        scores: one finite number per sample, higher is more anomalous.
+        labels: 1 for a positive, 0 for a negative.
+
+    Raises:
+        BadParameter: lengths differ, a score is not finite, a label is neither 0 nor 1.
+    """
+    return _measure("auroc", scores, labels, roc_area)
+
+
+def average_precision(scores: ArrayLike, labels: ArrayLike) -> MetricValue:
+    """Average precision by the step rule. Arguments and errors as in `auroc`."""
+    return _measure("ap", scores, labels, step_precision)
+
+
+def f1_max(scores: ArrayLike, labels: ArrayLike) -> tuple[MetricValue, float]:
+    """Largest F1 and its threshold (NaN where F1 is undefined). Arguments and errors as in `auroc`."""
+    steps = steps_by_label(scores, labels)
+    threshold = best_f1(steps)[1] if steps.reason is None else math.nan
+    return value_of(steps, lambda s: best_f1(s)[0], record_of("f1max", steps)), threshold
+
+
+def steps_by_label(scores: ArrayLike, labels: ArrayLike) -> Steps:
+    """The step function of labelled scores. Arguments and errors as in `auroc`."""
+    positives, negatives = split_by_label(np.asarray(scores), np.asarray(labels))
+    return steps_of(positives, [negatives])
+
+
+def value_of(steps: Steps, compute: Callable[[Steps], float], record: ProtocolRecord) -> MetricValue:
+    """`compute(steps)` with its record, or NaN with the reason."""
+    if steps.reason is not None:
+        return MetricValue(math.nan, steps.reason, record)
+    return MetricValue(compute(steps), None, record)
+
+
+def record_of(metric: str, steps: Steps, **fields: Any) -> ProtocolRecord:
+    """Record of a metric over plain samples; each counts as an image."""
+    counts = {"images": steps.positives + steps.negatives, "normals": steps.negatives, "anomalies": steps.positives}
+    return ProtocolRecord(metric=metric, curve=CURVES[metric], image_score="given", **(counts | fields))
+
+
+def _measure(metric: str, scores: ArrayLike, labels: ArrayLike, compute: Callable[[Steps], float]) -> MetricValue:
+    steps = steps_by_label(scores, labels)
+    return value_of(steps, compute, record_of(metric, steps))

@@ -1,0 +1,143 @@
+"""A number, why it may be missing, and the protocol under which it was measured.
+
+Undefined is NaN with a reason, never 0, 0.5 or 1. Two numbers may stand beside each other only if their protocols agree.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+Reason = Literal["no_positive", "no_negative", "too_few_samples", "no_masks"]
+
+REASONS: dict[str, str] = {
+    "no_positive": "no defect in the test set",
+    "no_negative": "no good part in the test set",
+    "too_few_samples": "too few images",
+    "no_masks": "no masks",
+}
+"""Each reason in words."""
+
+COUNTS = frozenset({"images", "normals", "anomalies", "pixels", "positive_pixels", "regions", "excluded"})
+"""Fields of a record that say how much was measured, not how."""
+
+
+@dataclass(frozen=True)
+class ProtocolRecord:
+    """How a number came about; a number without it is worth nothing.
+
+    Args:
+        metric: id of the metric.
+        curve: the rule that makes a number of the curve: `mann-whitney`, `step`, `every score`, `mvtec`.
+        resolution: where maps and masks met; `native` is the own size of the mask; None: no maps in it.
+        mask_rule: what made the masks boolean; None: not at pixel level.
+        connectivity: neighbours that join pixels to a region, 4 or 8; None: no regions in it.
+        fpr_limit: right end of the curve, share of the background; None: the whole curve.
+        image_score: how a map became a score; None: not at image level.
+        feature_extractor: network behind an image-quality metric; None: there is none.
+        images, normals, anomalies: number of images that took part.
+        pixels, positive_pixels, regions: number of pixels, of those on a defect, and of regions; 0 at image level.
+        excluded: anomalous images left out because their mask is missing or empty.
+    """
+
+    metric: str
+    curve: str = ""
+    resolution: str | None = None
+    mask_rule: str | None = None
+    connectivity: int | None = None
+    fpr_limit: float | None = None
+    image_score: str | None = None
+    feature_extractor: str | None = None
+    images: int = 0
+    normals: int = 0
+    anomalies: int = 0
+    pixels: int = 0
+    positive_pixels: int = 0
+    regions: int = 0
+    excluded: int = 0
+
+    @property
+    def prevalence(self) -> float:
+        """Share of positives, the chance level of AP; NaN where nothing was counted."""
+        found, of = (self.positive_pixels, self.pixels) if self.image_score is None else (self.anomalies, self.images)
+        return found / of if of else math.nan
+
+    def protocol(self) -> dict[str, Any]:
+        """The fields that must agree before two numbers are compared."""
+        return {key: value for key, value in asdict(self).items() if key not in COUNTS}
+
+    def differences(self, other: ProtocolRecord) -> tuple[str, ...]:
+        """Names of the fields that forbid a comparison with `other`; empty where it is fair."""
+        mine, theirs = self.protocol(), other.protocol()
+        return tuple(key for key in mine if mine[key] != theirs[key])
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> ProtocolRecord:
+        """The inverse of `to_json`."""
+        return cls(**{field.name: value[field.name] for field in fields(cls) if field.name in value})
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Bootstrap interval of a metric.
+
+    Args:
+        low, high: its ends.
+        level: share of the resamples between them.
+        resamples: number of draws that had both classes.
+    """
+
+    low: float
+    high: float
+    level: float = 0.95
+    resamples: int = 1000
+
+
+@dataclass(frozen=True)
+class MetricValue:
+    """One number with its protocol record.
+
+    Args:
+        value: a fraction in 0…1, or NaN.
+        reason: why it is NaN; None where it is not.
+        record: how it was measured.
+        interval: bootstrap interval over images, where one was asked for.
+    """
+
+    value: float
+    reason: Reason | None
+    record: ProtocolRecord
+    interval: Interval | None = None
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.value) != (self.reason is not None) or self.reason not in (None, *get_args(Reason)):
+            raise ValueError(f"{self.value} with reason {self.reason!r}; expected NaN with a reason, or a number without one")
+
+    def __float__(self) -> float:
+        return self.value
+
+    @property
+    def defined(self) -> bool:
+        """Whether there is a number."""
+        return self.reason is None
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values; an undefined one has the value null."""
+        return {
+            "value": self.value if self.defined else None,
+            "reason": self.reason,
+            "interval": asdict(self.interval) if self.interval else None,
+            "record": self.record.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> MetricValue:
+        """The inverse of `to_json`."""
+        number = math.nan if value["value"] is None else float(value["value"])
+        interval = Interval(**value["interval"]) if value.get("interval") else None
+        return cls(number, value["reason"], ProtocolRecord.from_json(value["record"]), interval)

@@ -1,0 +1,120 @@
+"""The step function behind every ranking metric, from one sort.
+
+Only scores of positives matter as thresholds: between two of them nothing but false positives changes. So positives are sorted
+with their weights, negatives are sorted alone, and two binary searches say how many negatives lie above and at each threshold.
+Counts are int64 (float32 sums stop at 2^24). Equal multisets of (score, weight) give equal bits, in any order of the images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flawsmith.core.errors import BadParameter
+from flawsmith.metrics.records import Reason
+
+Scores1D = NDArray[np.floating[Any]]
+Counts = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """Cumulative counts at the distinct scores of positives, from high to low.
+
+    Args:
+        thresholds: the distinct scores.
+        hits: positives that reach each threshold, int64.
+        mass: weight of those positives, float64.
+        above: negatives strictly above each threshold, int64.
+        reached: negatives that reach it, int64.
+        positives, negatives: totals.
+    """
+
+    thresholds: Scores1D
+    hits: Counts
+    mass: Floats
+    above: Counts
+    reached: Counts
+    positives: int
+    negatives: int
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why ranking metrics are undefined; None where they are defined."""
+        if self.positives and self.negatives:
+            return None
+        if not self.positives and not self.negatives:
+            return "too_few_samples"
+        return "no_negative" if self.positives else "no_positive"
+
+    def curve(self, heights: NDArray[Any]) -> tuple[Floats, Floats]:
+        """Corners of the curve (share of negatives reached, share of `heights`), from (0, 0) to (1, 1).
+
+        `heights` are cumulative at the thresholds: `hits` makes it the ROC, `mass` of 1/|region| the PRO curve.
+        """
+        before = np.concatenate(([0], heights[:-1]))
+        x = np.concatenate(([0], np.stack([self.above, self.reached], 1).ravel(), [self.negatives]))
+        y = np.concatenate(([0], np.stack([before, heights], 1).ravel(), [heights[-1]]))
+        return x / self.negatives, y / heights[-1]
+
+
+def steps_of(positives: Scores1D, sorted_negatives: Sequence[Scores1D], weights: Floats | None = None) -> Steps:
+    """Count.
+
+    Args:
+        positives: scores of positives, finite, any order.
+        sorted_negatives: blocks of scores of negatives, each ascending, same dtype as `positives`.
+        weights: weight of each positive; None: 1.
+    """
+    order = np.argsort(positives) if weights is None else np.lexsort((weights, positives))
+    ranked = positives[order[::-1]] + positives.dtype.type(0)
+    last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], len(ranked) > 0))
+    hits = last.astype(np.int64) + 1
+    mass = hits.astype(np.float64) if weights is None else np.cumsum(weights[order[::-1]], dtype=np.float64)[last]
+    thresholds = ranked[last]
+    above, reached = np.zeros(len(last), np.int64), np.zeros(len(last), np.int64)
+    for block in sorted_negatives:
+        above += len(block) - np.searchsorted(block, thresholds, "right")
+        reached += len(block) - np.searchsorted(block, thresholds, "left")
+    return Steps(thresholds, hits, mass, above, reached, len(positives), sum(len(block) for block in sorted_negatives))
+
+
+def split_by_label(scores: NDArray[Any], labels: NDArray[Any]) -> tuple[Scores1D, Scores1D]:
+    """Scores of positives, and scores of negatives sorted.
+
+    Raises:
+        BadParameter: lengths differ, a score is not finite, or a label is neither 0 nor 1.
+    """
+    values, truth = np.asarray(scores), np.asarray(labels)
+    if values.ndim != 1 or values.shape != truth.shape:
+        raise BadParameter(f"scores have shape {values.shape}, labels {truth.shape}; expected two lists of one length")
+    if values.dtype not in (np.float32, np.float64):
+        values = values.astype(np.float64)
+    if not np.isfinite(values).all():
+        place = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise BadParameter(f"score {place} is {values[place]}; expected finite scores: leave that sample out or repair it")
+    if not np.isin(truth, (0, 1)).all():
+        odd = truth[~np.isin(truth, (0, 1))][0]
+        raise BadParameter(f"a label is {odd}; expected 0 (good) or 1 (defect)")
+    positive = truth.astype(bool)
+    return values[positive], np.sort(values[~positive])
+
+
+def area_up_to(x: Floats, y: Floats, limit: float) -> float:
+    """Area under the line through (x, y) for x ≤ `limit`, divided by `limit`; the ordinate at the limit is interpolated.
+
+    Args:
+        x: ascending, from 0 to 1.
+        y: 0…1.
+        limit: above 0, at most 1.
+    """
+    left, right = x[:-1], x[1:]
+    width = np.minimum(right, limit) - np.minimum(left, limit)
+    run = np.where(right > left, right - left, 1.0)
+    end = y[:-1] + (y[1:] - y[:-1]) * np.minimum(width / run, 1.0)
+    return min(float(np.sum(width * (y[:-1] + end)) / 2 / limit), 1.0)

@@ -1,0 +1,49 @@
+import dataclasses
+import json
+import math
+
+import pytest
+
+from flawsmith.metrics import Interval, MetricValue, ProtocolRecord
+
+RECORD = ProtocolRecord(
+    "pixel_ap", curve="step", mask_rule="threshold:127", images=10, normals=4, anomalies=6, pixels=200, positive_pixels=50
+)
+
+
+def test_undefined_is_null_with_a_reason_in_json_and_comes_back() -> None:
+    value = MetricValue(math.nan, "no_positive", RECORD)
+    text = json.dumps(value.to_json(), allow_nan=False)
+    assert json.loads(text)["value"] is None
+    assert json.loads(text)["reason"] == "no_positive"
+    back = MetricValue.from_json(json.loads(text))
+    assert math.isnan(back.value)
+    assert (back.reason, back.record) == (value.reason, value.record)
+
+
+def test_defined_value_survives_json_with_its_interval() -> None:
+    value = MetricValue(0.75, None, RECORD, Interval(0.5, 0.9, 0.95, 998))
+    assert MetricValue.from_json(json.loads(json.dumps(value.to_json()))) == value
+    assert float(value) == 0.75
+
+
+@pytest.mark.parametrize(("value", "reason"), [(math.nan, None), (0.5, "no_positive"), (math.nan, "because")])
+def test_nan_and_reason_come_together(value: float, reason: str | None) -> None:
+    with pytest.raises(ValueError, match="expected NaN with a reason"):
+        MetricValue(value, reason, RECORD)  # type: ignore[arg-type]
+
+
+def test_records_differ_by_protocol_and_not_by_counts() -> None:
+    assert RECORD.differences(dataclasses.replace(RECORD, images=7, pixels=3)) == ()
+    assert RECORD.differences(dataclasses.replace(RECORD, mask_rule="any", fpr_limit=0.3)) == ("mask_rule", "fpr_limit")
+
+
+def test_prevalence_is_of_pixels_or_of_images() -> None:
+    assert RECORD.prevalence == 0.25
+    assert dataclasses.replace(RECORD, image_score="max").prevalence == 0.6
+    assert math.isnan(ProtocolRecord("pixel_ap").prevalence)
+
+
+def test_a_record_is_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        RECORD.metric = "x"  # type: ignore[misc]
