@@ -1,0 +1,66 @@
+"""Layouts by name. A layout says whether a folder is one of its kind, and reads it into a `Dataset`."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from flawsmith.core.errors import BadParameter, UnknownName, nearest_of
+from flawsmith.core.methods import describe_invalid
+from flawsmith.data.layouts.base import Layout
+
+AUTO = "auto"
+
+LAYOUTS: Mapping[str, tuple[str, str]] = {
+    "folder": (
+        "flawsmith.data.layouts.folder:FolderLayout",
+        "your own folders: good/ and one per defect, or train/ and test/ as MVTec AD",
+    ),
+    "mtd": ("flawsmith.data.layouts.mtd:MtdLayout", "magnetic tiles, official folders MT_Free … MT_Uneven"),
+    "elpv": ("flawsmith.data.layouts.elpv:ElpvLayout", "solar cells, from the package elpv-dataset or a checkout of it"),
+}
+"""Name → (target, summary)."""
+
+
+def parse_layout(text: str) -> tuple[str, dict[str, str]]:
+    """Read `NAME` or `NAME:OPTION=VALUE,…`, as in `elpv:uncertain=soft` or `folder:normal=fine+perfect,masks=labels`.
+
+    Raises:
+        UnknownName: no such layout; the nearest are offered.
+        BadParameter: an option without a value.
+    """
+    name, _, rest = text.partition(":")
+    if name not in (AUTO, *LAYOUTS):
+        raise UnknownName("layout", name, (AUTO, *LAYOUTS), "`flawsmith data check --help` explains them")
+    options = {}
+    for part in (part for part in rest.split(",") if part):
+        key, equals, value = part.partition("=")
+        if not (key and equals and value):
+            raise BadParameter(f"layout {text!r}: {part!r} is malformed; expected OPTION=VALUE, as in folder:normal=fine")
+        options[key] = value
+    if name == AUTO and options:
+        raise BadParameter(f"layout {text!r}: auto takes no options; expected a layout's name, as in folder:normal=fine")
+    return name, options
+
+
+def build_layout(name: str, options: Mapping[str, Any]) -> Layout:
+    """The layout `name` with its options.
+
+    Raises:
+        UnknownName: no such layout.
+        BadParameter: no such option, or a value it does not take.
+    """
+    if name not in LAYOUTS:
+        raise UnknownName("layout", name, LAYOUTS)
+    module, _, attribute = LAYOUTS[name][0].partition(":")
+    kind = cast(type[Layout], getattr(importlib.import_module(module), attribute))
+    for option in options:
+        if option not in kind.model_fields:
+            raise BadParameter(f"layout {name} has no option {option!r}; {nearest_of(option, list(kind.model_fields))}")
+    try:
+        return kind(**options)
+    except ValidationError as error:
+        raise BadParameter(describe_invalid(f"layout {name}", error)) from error

@@ -1,0 +1,60 @@
+"""The contract of a layout."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from flawsmith.data.dataset import Dataset
+from flawsmith.data.problems import Problem
+from flawsmith.data.tree import Tree
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a layout reads from a folder.
+
+    Args:
+        dataset: the samples.
+        why: what made the layout fit.
+        problems: broken rules that show without opening a file.
+        unmatched: image files that are neither an image nor a mask of it.
+    """
+
+    dataset: Dataset
+    why: str
+    problems: tuple[Problem, ...] = ()
+    unmatched: tuple[str, ...] = ()
+
+
+class Layout(BaseModel, ABC):
+    """A way to lay out images in a folder; its fields are its options."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def fits(self, tree: Tree) -> tuple[str, ...]:
+        """Why the folder is of this kind, one sentence per possible reading; empty where it is not."""
+
+    @abstractmethod
+    def expects(self, tree: Tree) -> str:
+        """What this kind of folder looks like, and what is missing in `tree`; for messages."""
+
+    @abstractmethod
+    def read(self, tree: Tree) -> Found:
+        """Read the names; no image is opened.
+
+        Raises:
+            DataError: E_LAYOUT: the folder is not of this kind, or has two readings.
+        """
+
+    def spelled(self) -> str:
+        """The layout as `--layout` takes it."""
+        given = self.model_dump(mode="json", exclude_defaults=True)
+        options = ",".join(f"{key}={'+'.join(value) if isinstance(value, list) else value}" for key, value in given.items())
+        return f"{self.name}:{options}" if options else self.name

@@ -1,0 +1,98 @@
+"""From a folder to a `Dataset`: find the layout, say why, read the names, refuse what is broken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from flawsmith.core.errors import DataError
+from flawsmith.data.dataset import Dataset
+from flawsmith.data.layouts import AUTO, LAYOUTS, build_layout, parse_layout
+from flawsmith.data.layouts.base import Found, Layout
+from flawsmith.data.problems import raise_errors
+from flawsmith.data.tree import Tree, scan
+
+PACKAGED = "elpv"
+"""The root that stands for the installed package `elpv-dataset`."""
+
+
+def load(root: str | Path, layout: str = AUTO, *, product: str | None = None) -> Dataset:
+    """Read a folder of images; no image is opened.
+
+    Args:
+        root: the folder, or `elpv` for the installed package of solar cells.
+        layout: `auto`, or a layout's name with options, as in `folder:normal=fine` or `elpv:uncertain=soft`.
+        product: keep one product.
+
+    Raises:
+        DataError: the folder is missing, unreadable, without images, of no known layout or of two, or two files claim one place.
+        UnknownName: no such layout or product.
+        BadParameter: no such option.
+    """
+    opened = open_folder(root, layout)
+    raise_errors(opened.found.problems)
+    return opened.found.dataset.of(product=product)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A folder's names, and what its layout made of them."""
+
+    tree: Tree
+    found: Found
+
+
+def open_folder(root: str | Path, layout: str = AUTO) -> Opened:
+    """Scan a folder and read it with its layout; broken rules are listed in the result, not raised.
+
+    Raises:
+        DataError: the folder cannot be read at all, or fits no layout or several (E_ROOT, E_LAYOUT).
+        UnknownName: no such layout.
+        BadParameter: no such option.
+    """
+    name, options = parse_layout(layout)
+    if str(root) == PACKAGED and name in (AUTO, PACKAGED) and not Path(root).is_dir():
+        from flawsmith.data.layouts.elpv import package_folder
+
+        name, root = PACKAGED, package_folder()
+    chosen = None if name == AUTO else build_layout(name, options)
+    tree = scan(Path(root))
+    if not tree.top.has_images:
+        aside = f" ({len(tree.strays)} links that lead nowhere or out of it were left aside)" if tree.strays else ""
+        raise DataError(
+            "E_LAYOUT",
+            f"{root} holds no image{aside}; expected files ending in png, jpg, bmp, tif or webp: check the path",
+            [str(root)],
+        )
+    found = (chosen or _recognised(tree)).read(tree)
+    if not found.dataset.samples:
+        raise DataError(
+            "E_LAYOUT", f"{root} has no image where the layout {found.dataset.layout} looks; check the path", [str(root)]
+        )
+    return Opened(tree, replace(found, dataset=replace(found.dataset, notes=(*found.dataset.notes, *_left_aside(tree)))))
+
+
+def _recognised(tree: Tree) -> Layout:
+    layouts = [build_layout(name, {}) for name in LAYOUTS]
+    fitting = [(layout, why) for layout in layouts for why in layout.fits(tree)]
+    if len(fitting) == 1:
+        return fitting[0][0]
+    if not fitting:
+        told = "; ".join(layout.expects(tree) for layout in layouts)
+        raise DataError("E_LAYOUT", f"{tree.root} fits no layout: {told}", [tree.root])
+    told = "; or ".join(f"{layout.name}: {why}" for layout, why in fitting)
+    names = sorted({layout.name for layout, _ in fitting})
+    remedy = (
+        f"choose one with --layout {'|'.join(names)}" if len(names) > 1 else "move what does not belong, or point at the product"
+    )
+    raise DataError("E_LAYOUT", f"{tree.root} can be read in {len(fitting)} ways: {told}; expected one: {remedy}", [tree.root])
+
+
+def _left_aside(tree: Tree) -> list[str]:
+    notes = []
+    if tree.hidden:
+        notes.append(f"{len(tree.hidden)} hidden files or folders were ignored, such as {tree.hidden[0]}")
+    if tree.strays:
+        told = "symbolic links that lead out of the folder, in a circle or nowhere were ignored"
+        notes.append(f"{len(tree.strays)} {told}, such as {tree.strays[0]}")
+    return notes

@@ -1,0 +1,275 @@
+"""Reading images and masks, and refusing what would be read wrongly.
+
+Truncated files are errors (Pillow's tolerance turns a half-read file into a picture with a blank lower part), EXIF orientation is
+applied to images, and a mask is taken only in an encoding that keeps its values exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+
+from flawsmith.core.arrays import Image, Mask
+from flawsmith.core.errors import BadParameter, DataError, NoPixelTruth
+from flawsmith.core.samples import GOOD, Region
+from flawsmith.data.headers import Header, header_of, opened, read_header
+
+READABLE = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
+LOSSY = frozenset({"JPEG", "MPO"})
+GREY_EDGE_SHARE = 0.01
+"""Share of odd pixels up to which a mask counts as binary with antialiased edges."""
+
+TURNS = {
+    2: Pillow.Transpose.FLIP_LEFT_RIGHT,
+    3: Pillow.Transpose.ROTATE_180,
+    4: Pillow.Transpose.FLIP_TOP_BOTTOM,
+    5: Pillow.Transpose.TRANSPOSE,
+    6: Pillow.Transpose.ROTATE_270,
+    7: Pillow.Transpose.TRANSVERSE,
+    8: Pillow.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True)
+class MaskEncoding:
+    """How a mask file is read.
+
+    Args:
+        kind: `binary` (> 0, values 0 and 255 or 0 and 1), `threshold` (> t), or `class_id` (the value names the defect).
+        threshold: t of `threshold`.
+        classes: defect name → value, for `class_id`.
+    """
+
+    kind: Literal["binary", "threshold", "class_id"] = "binary"
+    threshold: int = 0
+    classes: Mapping[str, int] = field(default_factory=dict, hash=False)
+
+    @classmethod
+    def parse(cls, text: str) -> MaskEncoding:
+        """Read `binary` or `threshold:127`.
+
+        Raises:
+            BadParameter: neither.
+        """
+        kind, _, value = text.partition(":")
+        if kind == "binary" and not value:
+            return BINARY
+        if kind == "threshold" and value.isdecimal() and int(value) < 255:
+            return cls("threshold", int(value))
+        raise BadParameter(
+            f"mask encoding {text!r} is unknown; expected binary or threshold:T with T in 0…254, as in threshold:127"
+        )
+
+
+BINARY = MaskEncoding()
+
+
+def read_image(path: Path) -> Image:
+    """Read an image as uint8 H×W×3, upright.
+
+    Raises:
+        DataError: E_CORRUPT, or E_MODE for 16-bit, float or transparent images.
+    """
+    with opened(path) as picture:
+        header = header_of(picture)
+        _refuse_image(path, picture, header)
+        picture.load()
+        colour = _without_alpha(path, picture).convert("RGB")
+    upright = colour.transpose(TURNS[header.orientation]) if header.orientation in TURNS else colour
+    return np.array(upright, np.uint8)
+
+
+def _refuse_image(path: Path, picture: Pillow.Image, header: Header) -> None:
+    if header.deep:
+        raise _mode(path, "has more than 8 bits per channel", "convert it to 8 bits with one scale for all images")
+    if header.mode not in READABLE:
+        raise _mode(path, f"has the mode {header.mode}", "convert it to grey or RGB")
+    pages = getattr(picture, "n_frames", 1)
+    if pages > 1 and header.format != "MPO":
+        raise _mode(path, f"holds {pages} pictures", "save them as single files")
+
+
+def _without_alpha(path: Path, picture: Pillow.Image) -> Pillow.Image:
+    if "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+    if picture.mode in ("RGBA", "LA", "PA") and picture.getchannel("A").getextrema() != (255, 255):
+        raise _mode(path, "is partly transparent", "flatten it on the background you want")
+    return picture
+
+
+def _mode(path: Path, what: str, remedy: str) -> DataError:
+    return DataError("E_MODE", f"{path} {what}; expected an opaque 8-bit grey or RGB image: {remedy}", [path])
+
+
+def read_mask_values(path: Path, *, palette: bool = False) -> NDArray[np.uint8]:
+    """Read the values of a mask file, uint8 H×W; 1-bit files become 0 and 255.
+
+    Args:
+        path: the file.
+        palette: whether palette indices are the values (class-id masks).
+
+    Raises:
+        DataError: E_CORRUPT, or E_MODE for lossy, 16-bit, palette or coloured masks.
+    """
+    with opened(path) as picture:
+        header = header_of(picture)
+        if header.format in LOSSY:
+            raise _mask_mode(path, "is a JPEG, whose compression changes values")
+        if header.deep:
+            raise _mask_mode(path, "has more than 8 bits per pixel")
+        if header.mode == "P" and not palette:
+            raise _mask_mode(path, "has a colour palette")
+        picture.load()
+        values = np.array(picture.convert("L") if header.mode == "1" else picture, np.uint8)
+    return _one_channel(path, values, header.mode)
+
+
+def _one_channel(path: Path, values: NDArray[np.uint8], mode: str) -> NDArray[np.uint8]:
+    if mode in ("LA", "RGBA"):
+        if (values[..., -1] != 255).any():
+            raise _mask_mode(path, "is partly transparent")
+        values = values[..., :-1]
+    if values.ndim == 3:
+        if mode not in ("LA", "RGB", "RGBA") or (values != values[..., :1]).any():
+            raise _mask_mode(path, "is coloured")
+        values = values[..., 0]
+    return cast(NDArray[np.uint8], np.ascontiguousarray(values))
+
+
+def _mask_mode(path: Path, what: str) -> DataError:
+    return DataError("E_MODE", f"{path} {what}; expected an 8-bit grey or 1-bit mask: save it again as such a PNG", [path])
+
+
+def binary_mask(path: Path, values: NDArray[np.uint8], encoding: MaskEncoding) -> tuple[Mask, float]:
+    """(bool mask, share of odd grey pixels) under `binary` or `threshold`.
+
+    Raises:
+        DataError: E_MASK_VALUES: declared binary, and at least 1 % of the pixels are neither off nor on.
+    """
+    if encoding.kind == "threshold":
+        return values > encoding.threshold, 0.0
+    top = 1 if values.max(initial=0) <= 1 else 255
+    odd = float(((values != 0) & (values != top)).mean()) if values.size else 0.0
+    if odd >= GREY_EDGE_SHARE:
+        found = ", ".join(str(value) for value in np.unique(values)[:6])
+        raise DataError(
+            "E_MASK_VALUES",
+            f"{path} holds the values {found}… ({odd:.1%} of its pixels are neither 0 nor {top}); expected a binary mask of 0 "
+            f"and 255: save it so, or read it with --layout folder:encoding=threshold:127",
+            [path],
+        )
+    return values > 0, odd
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """The pixels of one sample, in files; nothing is decoded before it is asked for.
+
+    Args:
+        root: the data set's folder.
+        path: the image, relative to `root`.
+        defect: what it shows.
+        masks: its mask, or one file per region, relative to `root`; empty where the pixel truth is unknown.
+        encoding: how the masks are read.
+        blank: the masks are known to be blank although the image shows a defect: the pixel truth counts as unknown.
+    """
+
+    root: Path
+    path: str
+    defect: str
+    masks: tuple[str, ...] = ()
+    encoding: MaskEncoding = BINARY
+    blank: bool = False
+
+    @property
+    def location(self) -> str:
+        """The image file."""
+        return str(self.root / self.path)
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether the pixel truth is known; True for normals."""
+        return self.defect == GOOD or (bool(self.masks) and not self.blank)
+
+    def size(self) -> tuple[int, int]:
+        """(H, W) from the header, after the EXIF orientation."""
+        return self.header().size
+
+    def header(self) -> Header:
+        """What the image file says of itself."""
+        return read_header(self.root / self.path)
+
+    def image(self) -> Image:
+        """uint8 H×W×3."""
+        return read_image(self.root / self.path)
+
+    def regions(self) -> tuple[Region, ...]:
+        """The labelled regions, from the mask files; empty for a normal.
+
+        Raises:
+            NoPixelTruth: there is no mask.
+            DataError: the mask breaks a rule (E_CORRUPT, E_MODE, E_MASK_VALUES, E_SIZE, E_EMPTY_MASK).
+        """
+        if self.defect == GOOD:
+            return ()
+        if not self.has_mask:
+            raise NoPixelTruth(
+                f"{self.location} has no mask; expected pixel ground truth: add a mask or use image-level metrics",
+                [self.location],
+            )
+        regions = tuple(region for mask in self.masks for region in self.read_regions(mask)[0])
+        if not any(region.mask.any() for region in regions):
+            raise DataError(
+                "E_EMPTY_MASK",
+                f"{self.root / self.masks[0]} is blank although {self.path} shows {self.defect}; expected the defect marked: "
+                f"draw it, or move the image to the good ones",
+                [self.root / self.masks[0]],
+            )
+        return regions
+
+    def read_regions(self, mask: str) -> tuple[tuple[Region, ...], float]:
+        """(regions of one mask file, share of odd grey pixels); blank masks give regions without a pixel.
+
+        Raises:
+            DataError: as for `regions`, E_EMPTY_MASK excepted.
+        """
+        path = self.root / mask
+        values = read_mask_values(path, palette=self.encoding.kind == "class_id")
+        self._refuse_size(path, values.shape)
+        if self.encoding.kind == "class_id":
+            return self._by_class(path, values), 0.0
+        on, odd = binary_mask(path, values, self.encoding)
+        return (Region(self.defect, on),), odd
+
+    def _refuse_size(self, path: Path, shape: tuple[Any, ...]) -> None:
+        header = self.header()
+        if shape == header.size:
+            return
+        turned = shape == (header.height, header.width)
+        hint = ": the image's EXIF orientation turns it; turn the mask too" if turned else ": export the mask again"
+        raise DataError(
+            "E_SIZE",
+            f"{path} is {shape[1]}×{shape[0]}, its image {self.path} {header.size[1]}×{header.size[0]}; "
+            f"expected equal sizes{hint}",
+            [path],
+        )
+
+    def _by_class(self, path: Path, values: NDArray[np.uint8]) -> tuple[Region, ...]:
+        names = {number: name for name, number in self.encoding.classes.items()}
+        found = [int(value) for value in np.unique(values) if value]
+        unknown = [value for value in found if value not in names]
+        own = self.encoding.classes.get(self.defect)
+        if unknown or (found and own is not None and own not in found and self.defect != GOOD):
+            told = f"the class {unknown[0]}" if unknown else f"no pixel of its own class {own} ({self.defect})"
+            raise DataError(
+                "E_MASK_VALUES",
+                f"{path} holds {told}; expected the values of classes.json ({dict(self.encoding.classes)}): mend one of them",
+                [path],
+            )
+        return tuple(Region(names[value], values == value) for value in found)
