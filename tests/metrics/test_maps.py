@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from flawsmith.core.errors import BadParameter, DataError, NoPixelTruth, OverBudget, UnknownName
-from flawsmith.metrics import IDS, per_defect, score_maps
+from flawsmith.metrics import METRIC_IDS, per_defect, score_maps
 
 Case = tuple[list[NDArray[np.float32]], list[NDArray[np.bool_]]]
 
@@ -29,8 +29,8 @@ def case() -> Case:
 
 def test_every_id_is_there_in_order_with_its_record(case: Case) -> None:
     found = score_maps(*case)
-    assert tuple(found) == IDS
-    assert len(found) == len(IDS)
+    assert tuple(found) == METRIC_IDS
+    assert len(found) == len(METRIC_IDS)
     for key, value in found.items():
         assert value.defined
         assert value.record.metric == key
@@ -104,7 +104,7 @@ def test_normals_need_no_mask(case: Case) -> None:
 def test_no_masks_at_all_leaves_image_metrics_and_says_why(case: Case) -> None:
     found = score_maps(case[0], None, labels=[0, 0, 0, 1, 1, 1, 1, 1])
     assert found["image_auroc"].defined
-    assert {found[key].reason for key in IDS if key.startswith("pixel")} == {"no_masks"}
+    assert {found[key].reason for key in METRIC_IDS if key.startswith("pixel")} == {"no_masks"}
     assert math.isnan(found.thresholds["pixel_f1max"])
     with pytest.raises(NoPixelTruth, match="5 anomalous images have no mask"):
         score_maps(case[0], None, labels=[0, 0, 0, 1, 1, 1, 1, 1], require_pixels=True)

@@ -25,13 +25,13 @@ IMAGE_METRICS: dict[str, Callable[[Steps], float]] = {
     "ap": step_precision,
     "f1max": lambda steps: best_f1(steps)[0],
 }
-IDS = ("image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max", "pixel_aupro")
+METRIC_IDS = ("image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max", "pixel_aupro")
 """Ids of all that `score_maps` gives, in the order of tables."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scores(Mapping[str, MetricValue]):
-    """Metrics by id, in the order of `IDS`.
+    """Metrics by id, in the order of `METRIC_IDS`.
 
     Args:
         metrics: each number with its record.
