@@ -1,0 +1,1 @@
+"""Frozen backbones: `hub.build_encoder` makes them by name."""
