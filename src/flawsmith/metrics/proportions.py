@@ -25,4 +25,5 @@ def wilson(hits: int, total: int, level: float = LEVEL) -> Interval:
     share, shrink = hits / total, 1 + z**2 / total
     centre = (share + z**2 / (2 * total)) / shrink
     half = z / shrink * math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
-    return Interval(max(0.0, centre - half), min(1.0, centre + half), level, 0)
+    low, high = max(0.0, centre - half), min(1.0, centre + half)
+    return Interval(0.0 if hits == 0 else low, 1.0 if hits == total else high, level, 0)
