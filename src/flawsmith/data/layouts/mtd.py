@@ -1,7 +1,7 @@
 """Layout `mtd`: magnetic tiles (Huang, Qiu, Yuan, "Surface defect saliency of magnetic tile", The Visual Computer 36, 2020).
 
-`MT_<Free|Blowhole|Break|Crack|Fray|Uneven>/Imgs/exp<E>_num_<N>.jpg` is an image, the same stem with `.png` its mask. One region of
-a tile was photographed under about six exposures with neighbouring numbers; such photographs form a group.
+`MT_<Free|Blowhole|Break|Crack|Fray|Uneven>/Imgs/exp<E>_num_<N>.jpg` is an image, the same stem with `.png` its mask. One region
+of a tile was photographed under about six exposures with neighbouring numbers; such photographs form a group.
 """
 
 from __future__ import annotations
