@@ -1,0 +1,1 @@
+"""What a defect looks like: textures and photometry."""

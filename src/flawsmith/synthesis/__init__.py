@@ -1,0 +1,54 @@
+"""Synthesizers: one file per method, each under its name in `ENTRIES`. Importing this imports none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flawsmith.core.methods import MethodRecipe
+from flawsmith.core.recipes import WeightedMethod
+from flawsmith.core.registry import Entry, build_synthesizer
+from flawsmith.core.synthesizer import Synthesizer, SynthesizerTraits
+
+ENTRIES = (
+    Entry(
+        "cutpaste",
+        "flawsmith.synthesis.cutpaste:CutPaste",
+        "cut a rectangle out of the picture and paste it elsewhere",
+        "Li et al., CutPaste, CVPR 2021",
+        SynthesizerTraits(takes_mask=True, area=(0.05, 0.12)),
+    ),
+    Entry(
+        "cutpaste_scar",
+        "flawsmith.synthesis.cutpaste_scar:CutPasteScar",
+        "cut a thin strip, turn it, and paste it elsewhere",
+        "Li et al., CutPaste, CVPR 2021",
+        SynthesizerTraits(area=(0.0005, 0.01)),
+    ),
+    Entry(
+        "draem",
+        "flawsmith.synthesis.draem:Draem",
+        "blend a foreign texture in under a Perlin mask",
+        "Zavrtanik et al., DRAEM, ICCV 2021",
+        SynthesizerTraits(needs=frozenset({"normal", "textures"}), takes_mask=True, nonempty=0.9, area=(0.02, 0.1)),
+    ),
+    Entry(
+        "mix",
+        "flawsmith.synthesis.mix:Mix",
+        "several synthesizers by weight, written draem:2,cutpaste:1",
+        "Hybrid strategies of ASBench; own sampling",
+        SynthesizerTraits(nonempty=0.9),
+    ),
+)
+
+
+def build(methods: Sequence[WeightedMethod]) -> Synthesizer:
+    """The synthesizer that a list of methods describes: the only one, or a mix of them.
+
+    Raises:
+        UnknownName: no such method or preset.
+        BadParameter: a parameter does not exist or is outside its range.
+    """
+    if len(methods) == 1:
+        return build_synthesizer(methods[0].method)
+    members = [member.model_dump(mode="json") for member in methods]
+    return build_synthesizer(MethodRecipe(name="mix", params={"members": members}))

@@ -1,0 +1,37 @@
+"""Pasting a patch into a copy of an image, and what that changed."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from flawsmith.core.arrays import Image, Mask
+from flawsmith.masks.boxes import Box, inside
+
+TOLERANCE = 1
+"""Levels up to which two pixels count as equal."""
+
+
+def paste(image: Image, patch: Image, target: Box, support: Mask) -> Image:
+    """A copy of the image with the patch at the target box, where the box's `support` is True."""
+    changed = image.copy()
+    region = changed[inside(target)]
+    if support.all():
+        region[...] = patch
+    else:
+        region[support] = patch[support]
+    return changed
+
+
+def differs(image: Image, changed: Image, box: Box) -> bool:
+    """Whether any pixel of the box differs by more than one level in a channel."""
+    return bool(_apart(image, changed, box).max() > TOLERANCE)
+
+
+def difference(image: Image, changed: Image, box: Box) -> Mask:
+    """The pixels of the box that differ by more than one level in a channel."""
+    return np.asarray((_apart(image, changed, box) > TOLERANCE).any(axis=2))
+
+
+def _apart(image: Image, changed: Image, box: Box) -> Image:
+    return np.asarray(cv2.absdiff(image[inside(box)], changed[inside(box)]), np.uint8)

@@ -1,0 +1,134 @@
+"""Textures that are computed: band-limited noise, marble, stripes, cells and scratches, each under its own colour map.
+
+Ours; they stand in for DTD where there is no folder of photographs. Patterns scale with the smaller side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from flawsmith.core.arrays import FloatArray, Image
+from flawsmith.core.seeding import Seed
+from flawsmith.masks.perlin import perlin_noise
+
+LARGEST = 512
+"""Pixels of the longer side up to which textures are computed; larger ones are enlarged from it."""
+
+
+def render(seed: Seed, size: tuple[int, int], kind: str) -> Image:
+    """One texture of a kind: uint8 H×W×3. The same seed and size give the same picture.
+
+    Args:
+        seed: of the texture.
+        size: (H, W).
+        kind: of `KINDS`.
+    """
+    shrink = min(1.0, LARGEST / max(size))
+    inner = (max(8, round(size[0] * shrink)), max(8, round(size[1] * shrink)))
+    field = _PATTERNS[kind](seed.numpy("pattern"), inner)
+    image = _coloured(field, seed.numpy("colours"))
+    return image if inner == size else np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _coloured(field: FloatArray, rng: np.random.Generator) -> Image:
+    """Map a field, stretched between its 1st and 99th percentile, through a gradient of three to five related colours."""
+    low, high = np.percentile(field, (1, 99))
+    levels = np.clip((field - low) / max(float(high - low), 1e-9) * 255, 0, 255).astype(np.uint8)
+    stops = _palette(rng, int(rng.integers(3, 6)))
+    at = np.linspace(0, 255, len(stops))
+    table = np.stack([np.interp(np.arange(256), at, stops[:, c]) for c in range(3)], axis=1)
+    return np.asarray(np.rint(table).astype(np.uint8)[levels])
+
+
+def _palette(rng: np.random.Generator, count: int) -> FloatArray:
+    """Colours of a material: neighbouring hues, mostly dull, of any lightness; count×3 in 0…255."""
+    hue = rng.random() + rng.normal(0, 0.06, count)
+    saturation = np.clip(rng.beta(1.5, 3.0) + rng.normal(0, 0.08, count), 0, 1)
+    value = rng.uniform(0.1, 1.0, count)
+    hsv = np.stack([360 * (hue % 1), saturation, value], axis=1).astype(np.float32)
+    return np.asarray(255 * cv2.cvtColor(hsv[None], cv2.COLOR_HSV2RGB)[0], np.float64)
+
+
+def _fitting(side: int, cells: int) -> int:
+    return max(1, min(cells, side))
+
+
+def _octaves(rng: np.random.Generator, size: tuple[int, int], base: int, count: int) -> FloatArray:
+    """Perlin noise summed over octaves, each twice as fine and half as strong."""
+    total = np.zeros(size)
+    for octave in range(count):
+        cells = base * 2**octave
+        total += perlin_noise(size, (_fitting(size[0], cells), _fitting(size[1], cells)), rng) / 2**octave
+    return total
+
+
+def noise(rng: np.random.Generator, size: tuple[int, int]) -> FloatArray:
+    """White noise between two blurs: grain of one width, stretched along one axis in half of the draws."""
+    width = min(size) * float(np.exp(rng.uniform(np.log(0.004), np.log(0.05))))
+    stretch = float(rng.uniform(1, 6)) if rng.random() < 0.5 else 1.0
+    white = rng.standard_normal(size).astype(np.float32)
+    fine = cv2.GaussianBlur(white, (0, 0), sigmaX=width * stretch, sigmaY=width)
+    return np.asarray(fine - cv2.GaussianBlur(white, (0, 0), sigmaX=2 * width * stretch, sigmaY=2 * width), np.float64)
+
+
+def marble(rng: np.random.Generator, size: tuple[int, int]) -> FloatArray:
+    """A sine whose phase Perlin noise bends."""
+    y, x = _grid(size)
+    angle, waves = rng.uniform(0, np.pi), rng.uniform(1, 8)
+    ramp = 2 * np.pi * waves * (x * np.cos(angle) + y * np.sin(angle))
+    return np.asarray(np.sin(ramp + rng.uniform(2, 10) * _octaves(rng, size, int(2 ** rng.integers(1, 4)), 4)))
+
+
+def stripes(rng: np.random.Generator, size: tuple[int, int]) -> FloatArray:
+    """One or two gratings, slightly bent, with grain."""
+    y, x = _grid(size)
+    bend = rng.uniform(0, 1.5) * _octaves(rng, size, 2, 2)
+    total = 0.15 * rng.standard_normal(size)
+    for _ in range(int(rng.integers(1, 3))):
+        angle, waves = rng.uniform(0, np.pi), float(np.exp(rng.uniform(np.log(4), np.log(40))))
+        wave = np.sin(2 * np.pi * waves * (x * np.cos(angle) + y * np.sin(angle)) + bend)
+        total = total + (np.sign(wave) if rng.random() < 0.3 else wave)
+    return np.asarray(total)
+
+
+def cells(rng: np.random.Generator, size: tuple[int, int]) -> FloatArray:
+    """Voronoi cells, filled by number, by distance, or by both."""
+    canvas = np.full(size, 255, np.uint8)
+    count = int(np.exp(rng.uniform(np.log(12), np.log(250))))
+    canvas[rng.integers(0, size[0], count), rng.integers(0, size[1], count)] = 0
+    distance, label = cv2.distanceTransformWithLabels(canvas, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    by_number = rng.random(count + 1)[np.minimum(label, count)]
+    share = float(rng.choice([0.0, 0.5, 1.0]))
+    return np.asarray(share * by_number + (1 - share) * distance / max(float(np.max(distance)), 1e-9))
+
+
+def scratches(rng: np.random.Generator, size: tuple[int, int]) -> FloatArray:
+    """Random walks over grain, bright and dark."""
+    canvas = (rng.uniform(0.05, 0.4) * noise(rng, size)).astype(np.float32)
+    canvas = canvas / max(float(canvas.std()), 1e-9) * 0.2
+    side = min(size)
+    for _ in range(int(rng.integers(10, 60))):
+        steps = rng.standard_normal((int(rng.integers(3, 20)), 2)) * side * 0.04 + rng.uniform(-0.05, 0.05, 2) * side
+        path = np.cumsum(np.vstack([rng.uniform(0, 1, 2) * size[::-1], steps]), axis=0)
+        thickness = max(1, round(side * float(rng.uniform(0.002, 0.015))))
+        points = [np.rint(path * 8).astype(np.int32)]
+        cv2.polylines(canvas, points, False, float(rng.choice([-1, 1]) * rng.uniform(0.4, 1)), thickness, cv2.LINE_8, shift=3)
+    return np.asarray(cv2.GaussianBlur(canvas, (0, 0), max(0.5, side * 0.002)), np.float64)
+
+
+def _grid(size: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
+    """Row and column positions in units of the smaller side."""
+    return np.arange(size[0])[:, None] / min(size), np.arange(size[1])[None, :] / min(size)
+
+
+_PATTERNS: dict[str, Callable[[np.random.Generator, tuple[int, int]], FloatArray]] = {
+    "noise": noise,
+    "marble": marble,
+    "stripes": stripes,
+    "cells": cells,
+    "scratches": scratches,
+}
+KINDS = tuple(_PATTERNS)
