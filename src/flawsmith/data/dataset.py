@@ -73,6 +73,10 @@ class Dataset:
         kept = (sample for sample in self.samples if product in (None, sample.product) and split in (None, sample.split))
         return replace(self, samples=tuple(kept))
 
+    def without_masks(self) -> list[str]:
+        """Images of anomalies whose mask is missing (not those whose mask is known to be blank)."""
+        return [sample.source.location for sample in self.samples if not sample.has_mask and "blank_mask" not in sample.tags]
+
     def require_masks(self) -> None:
         """Refuse a data set in which an anomaly has no mask.
 
@@ -82,7 +86,7 @@ class Dataset:
         """
         if not self.pixel_truth:
             raise NoPixelTruth(f"{self.name} has no pixel masks; expected pixel ground truth: use image-level metrics for it")
-        bare = [sample.source.location for sample in self.samples if not sample.has_mask and "blank_mask" not in sample.tags]
+        bare = self.without_masks()
         if bare:
             raise DataError("E_MISSING_MASK", missing_mask(bare), bare)
 

@@ -90,8 +90,6 @@ def _recognised(tree: Tree) -> Layout:
 
 def _left_aside(tree: Tree) -> list[str]:
     notes = []
-    if tree.hidden:
-        notes.append(f"{len(tree.hidden)} hidden files or folders were ignored, such as {tree.hidden[0]}")
     if tree.strays:
         told = "symbolic links that lead out of the folder, in a circle or nowhere were ignored"
         notes.append(f"{len(tree.strays)} {told}, such as {tree.strays[0]}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flawsmith.core.errors import DataError
@@ -20,11 +20,13 @@ class Problem:
         code: the rule (docs/data.md); `E_…` is an error, `W_…` a warning.
         message: value, expectation and remedy, in one line, about the first file.
         files: all offenders.
+        whole: whether the message speaks of all files already.
     """
 
     code: str
     message: str
     files: tuple[str, ...] = ()
+    whole: bool = False
 
     @property
     def is_error(self) -> bool:
@@ -38,7 +40,7 @@ class Problem:
     def line(self) -> str:
         """The message, with the number of further files."""
         more = len(self.files) - 1
-        return f"{self.message} (and {more} more)" if more > 0 else self.message
+        return f"{self.message} (and {more} more)" if more > 0 and not self.whole else self.message
 
 
 def collect(problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -48,7 +50,7 @@ def collect(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     for problem in problems:
         first.setdefault(problem.code, problem)
         files.setdefault(problem.code, []).extend(problem.files)
-    joined = [Problem(code, first[code].message, tuple(dict.fromkeys(files[code]))) for code in first]
+    joined = [replace(first[code], files=tuple(dict.fromkeys(files[code]))) for code in first]
     return tuple(sorted(joined, key=lambda problem: not problem.is_error))
 
 

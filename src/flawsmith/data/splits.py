@@ -116,8 +116,8 @@ class Split:
         if gone:
             raise DataError(
                 "E_SPLIT",
-                f"{dataset.root} has no {gone[0]} ({len(gone)} images of the stored split are gone); expected the folder that was "
-                f"split: restore it or make a new split",
+                f"{dataset.root} has no {gone[0]} ({len(gone)} images of the stored split are gone); expected the folder that "
+                f"was split: restore it or make a new split",
                 gone,
             )
         samples = tuple(self._placed(dataset.samples))
@@ -215,8 +215,8 @@ def _refuse_untrainable(dataset: Dataset, split: Split) -> None:
 def hold_out(split: Split, dataset: Dataset, share: float, seed: int = 0) -> Split:
     """Move whole groups of training normals to `val`, for the threshold.
 
-    At least one group of each product stays in training; where there are two or more and `share` > 0, at least one moves. A product
-    that has validation normals already (validation/good) keeps those and gives no more.
+    At least one group of each product stays in training; where there are two or more and `share` > 0, at least one moves. A
+    product that has validation normals already (validation/good) keeps those and gives no more.
 
     Args:
         split: what to take from.
@@ -254,9 +254,9 @@ def support_set(
 ) -> tuple[SupportSet, Split]:
     """What a method may learn from, and the split without it.
 
-    `shots` normals are drawn from the training normals, and the others leave training. `defect_shots` anomalies of each defect are
-    drawn, first from dropped ones whose groups are trained on anyway, then from the tested ones; of these the whole group leaves
-    the test.
+    `shots` normals are drawn from the training normals, and the others leave training. `defect_shots` anomalies of each defect
+    are drawn, first from dropped ones whose groups are trained on anyway, then from the tested ones; of these the whole group
+    leaves the test.
 
     Args:
         dataset: the samples.

@@ -106,8 +106,8 @@ class FolderReader:
 
     def _report_twins(self, images: list[str]) -> None:
         told = (
-            f"{self.tree.root / images[0]} and {images[1].rpartition('/')[2]} share one stem; expected one image per stem: remove "
-            f"or rename one (a mask belongs under masks/)"
+            f"{self.tree.root / images[0]} and {images[1].rpartition('/')[2]} share one stem; expected one image per stem: "
+            f"remove or rename one (a mask belongs under masks/)"
         )
         self.problems.append(Problem("E_AMBIGUOUS_PAIR", told, tuple(images)))
 

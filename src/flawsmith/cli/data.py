@@ -1,0 +1,135 @@
+"""`flawsmith data check`: what is in a folder, what is wrong with it, what to type next."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flawsmith.cli.options import AsJson, DataFolder, Debug, LayoutName, ProductName
+from flawsmith.cli.output import show
+
+if TYPE_CHECKING:
+    from flawsmith.data.checks import CheckReport
+    from flawsmith.data.problems import Problem
+
+app = typer.Typer(help="Look at a folder of images.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def _data() -> None:
+    """Look at a folder of images."""
+
+
+@app.command(
+    "check", epilog="Example: flawsmith data check tiles/    or, for the solar cells of elpv-dataset: flawsmith data check elpv"
+)
+def check(
+    folder: DataFolder,
+    layout: LayoutName = "auto",
+    product: ProductName = None,
+    masks: Annotated[bool, typer.Option("--masks", help="Require a mask for every anomaly.")] = False,
+    headers: Annotated[bool, typer.Option("--headers", help="Read headers only: quick, finds no damaged pixels.")] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Say what is in DIR, what is wrong with it, and what to type next. Exit code 1 where something must be mended."""
+    from flawsmith.data.checks import check as look
+
+    report = look(folder, layout, full=not headers, product=product, masks=masks)
+    shown = str(folder) if str(folder) == "elpv" else str(report.dataset.root)
+    show(_lines(report, shown), {**report.to_json(), "next": _next(report, shown)}, as_json)
+    if report.errors:
+        typer.echo(_complaint(report, shown), err=True)
+        raise typer.Exit(1)
+
+
+def _complaint(report: CheckReport, shown: str) -> str:
+    from flawsmith.data.problems import summary
+
+    first = report.errors[0]
+    told = first.line()
+    if len(report.errors) > 1:
+        told = f"{shown} has {summary(report.errors)}; first: {told}"
+    return f"flawsmith: {first.code}: {' '.join(told.split())}"
+
+
+def _lines(report: CheckReport, shown: str) -> str:
+    data = report.dataset
+    lines = [
+        f"{shown}: {len(data)} images, {len(data.products)} product{'s' if len(data.products) != 1 else ''}",
+        f"layout   {data.layout}, because of {report.why}",
+        f"licence  {data.licence}{f'; cite {data.citation}' if data.citation else ''}",
+        f"sizes    {_sizes(report)}",
+        f"modes    {', '.join(f'{mode} {count}' for mode, count in report.modes.items())}",
+        *(f"note     {note}" for note in data.notes),
+        "",
+        *_table(report),
+        "",
+        *_sides(report),
+        *_problems("errors", report.errors),
+        *_problems("warnings", report.warnings),
+        *_unmatched(report),
+        f"next     {_next(report, shown)}",
+    ]
+    return "\n".join(lines)
+
+
+def _sizes(report: CheckReport) -> str:
+    told = [f"{width}×{height} ({count})" for (height, width), count in list(report.sizes.items())[:4]]
+    return f"{', '.join(told)}{f' and {len(report.sizes) - 4} more' if len(report.sizes) > 4 else ''}"
+
+
+def _table(report: CheckReport) -> list[str]:
+    rows = [("product", "split", "defect", "images", "masks")]
+    rows += [(r["product"], r["split"], r["defect"], str(r["images"]), str(r["masks"] or "-")) for r in report.counts()]
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    return [
+        "  ".join(text.rjust(w) if i > 2 else text.ljust(w) for i, (text, w) in enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    ]
+
+
+def _sides(report: CheckReport) -> list[str]:
+    if report.split is None:
+        return []
+    lines = [f"split    {report.split.policy}, seed 0"]
+    for row in report.sides():
+        told = ", ".join(f"{count} {side.replace('_', ' ')}" for side, count in row.items() if side != "product")
+        lines.append(f"         {row['product']}: {told}")
+    return [*lines, *(f"         {flag}" for flag in report.split.flags), ""]
+
+
+def _problems(title: str, problems: tuple[Problem, ...]) -> list[str]:
+    from flawsmith.data.problems import SHOWN
+
+    lines = [f"{title}"] if problems else []
+    for problem in problems:
+        lines.append(f"  {problem.code}: {problem.line()}")
+        if len(problem.files) > 1:
+            lines += [f"    {name}" for name in problem.files[:SHOWN]]
+        if len(problem.files) > SHOWN:
+            lines.append(f"    … {len(problem.files) - SHOWN} more")
+    return [*lines, ""] if lines else []
+
+
+def _unmatched(report: CheckReport) -> list[str]:
+    from flawsmith.data.problems import SHOWN
+
+    if not report.unmatched:
+        return []
+    listed = [f"    {name}" for name in report.unmatched[:SHOWN]]
+    return [f"{len(report.unmatched)} images matched nothing and are not used", *listed, ""]
+
+
+def _next(report: CheckReport, shown: str) -> str:
+    if report.errors:
+        return f"mend the errors, then: flawsmith data check {shlex.quote(shown)}"
+    data = report.dataset
+    options = "" if data.layout in ("folder", "mtd", "elpv") else f" --layout {shlex.quote(data.layout)}"
+    if len(data.products) > 1:
+        options += f" --product {shlex.quote(data.products[0])}"
+    if not data.defects():
+        return f"flawsmith synth {shlex.quote(shown)}{options} --synth draem:2,cutpaste:1 -n 100 --out runs/synthetic"
+    return f"flawsmith train {shlex.quote(shown)}{options} --detector patchcore --out runs/model"

@@ -1,0 +1,234 @@
+"""The leakage test: whether one picture, one piece or one label is where it must not be.
+
+| level | test | outcome |
+|---|---|---|
+| exact | equal pixels in two splits | error E_DUPLICATE |
+| turned | equal pixels in two splits after one of the 8 rotations and flips | error E_DUPLICATE |
+| near | nearly equal pictures in training and elsewhere, well above what the normals show among themselves | warning W_NEAR |
+| group | one group in two splits | error E_GROUP |
+| label | equal pixels under two labels, anywhere | error E_LABEL_CONFLICT |
+| synthetic | a synthetic picture in the test split, or one made from a test picture | error E_SYNTHETIC |
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from flawsmith.core.progress import track
+from flawsmith.core.samples import Sample
+from flawsmith.core.seeding import Seed
+from flawsmith.data.dataset import Dataset
+from flawsmith.data.fingerprints import Fingerprint, NearIndex, fingerprint, turned_digest
+from flawsmith.data.problems import SHOWN, Problem, collect, raise_errors
+
+BACKGROUND_PAIRS = 4000
+LEAST_RATIO = 5.0
+"""Near hits are told where they are this many times more frequent than among random training pairs."""
+
+
+@dataclass(frozen=True)
+class NearReport:
+    """Near-duplicates between training and the held-out sides.
+
+    Args:
+        hits: number of held-out images with a near-duplicate in training.
+        held_out: number of held-out images.
+        background: share of near hits among randomly drawn pairs of training images.
+        groups: proposed groups of ids across the sides, largest first.
+    """
+
+    hits: int
+    held_out: int
+    background: float
+    groups: tuple[tuple[str, ...], ...]
+
+    @property
+    def rate(self) -> float:
+        """Share of held-out images with a near-duplicate in training."""
+        return self.hits / self.held_out if self.held_out else 0.0
+
+
+@dataclass(frozen=True)
+class LeakageReport:
+    """What the leakage test found.
+
+    Args:
+        problems: errors first.
+        near: the figures of the near level.
+    """
+
+    problems: tuple[Problem, ...]
+    near: NearReport
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """One line per error."""
+        return tuple(f"{problem.code}: {problem.line()}" for problem in self.problems if problem.is_error)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One line per warning."""
+        return tuple(f"{problem.code}: {problem.line()}" for problem in self.problems if not problem.is_error)
+
+
+def check_leakage(dataset: Dataset) -> LeakageReport:
+    """Run the test on a data set whose samples are on their sides; each image is decoded once.
+
+    Raises:
+        DataError: the first error, with every file of its kind (E_DUPLICATE, E_GROUP, E_LABEL_CONFLICT, E_SYNTHETIC).
+    """
+    report = find_leaks(dataset)
+    raise_errors(report.problems)
+    return report
+
+
+def find_leaks(dataset: Dataset, prints: Mapping[str, Fingerprint] | None = None) -> LeakageReport:
+    """`check_leakage` that lists errors instead of raising.
+
+    Args:
+        dataset: the samples on their sides.
+        prints: fingerprints by sample id, where they are known already; samples without one are left out.
+    """
+    cheap = [*_groups(dataset.samples)]
+    if prints is None:
+        prints = {sample.id: fingerprint(sample.image()) for sample in track(dataset.samples, "looking for leaks")}
+    samples = [sample for sample in dataset.samples if sample.id in prints]
+    near, warning = _near(samples, prints)
+    found = (*_exact(samples, prints), *_turned(samples, prints), *cheap, *_synthetic(samples, prints), *warning)
+    return LeakageReport(collect(found), near)
+
+
+def _buckets(samples: Iterable[Sample], keys: Mapping[str, str]) -> Iterator[list[Sample]]:
+    found: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        found[keys[sample.id]].append(sample)
+    return (bucket for bucket in found.values() if len(bucket) > 1)
+
+
+def _files(samples: Iterable[Sample]) -> tuple[str, ...]:
+    return tuple(sample.source.location for sample in samples)
+
+
+def _sides(samples: Iterable[Sample]) -> set[str]:
+    return {sample.split for sample in samples}
+
+
+def _other_side(bucket: Sequence[Sample]) -> Sample:
+    return next(sample for sample in bucket if sample.split != bucket[0].split)
+
+
+def _exact(samples: Sequence[Sample], prints: Mapping[str, Fingerprint]) -> Iterator[Problem]:
+    for bucket in _buckets(samples, {name: item.digest for name, item in prints.items()}):
+        labels = {sample.defect for sample in bucket}
+        if len(labels) > 1:
+            other = next(sample for sample in bucket if sample.defect != bucket[0].defect)
+            told = (
+                f"{bucket[0].source.location} is labelled {bucket[0].defect}, the same picture {other.source.location} "
+                f"{other.defect}; expected one label for one picture: remove one"
+            )
+            yield Problem("E_LABEL_CONFLICT", told, _files(bucket))
+        if len(_sides(bucket)) > 1:
+            yield _duplicate(bucket, "the same picture as")
+
+
+def _duplicate(bucket: Sequence[Sample], how: str) -> Problem:
+    first, other = bucket[0], _other_side(bucket)
+    told = (
+        f"{first.source.location} ({first.split}) is {how} {other.source.location} ({other.split}); expected each picture on one "
+        f"side of the split: remove one"
+    )
+    return Problem("E_DUPLICATE", told, _files(bucket))
+
+
+def _turned(samples: Sequence[Sample], prints: Mapping[str, Fingerprint]) -> Iterator[Problem]:
+    for candidates in _buckets(samples, {name: item.turned for name, item in prints.items()}):
+        if len(_sides(candidates)) == 1 or len({prints[sample.id].digest for sample in candidates}) == 1:
+            continue
+        exact = {sample.id: turned_digest(sample.image()) for sample in candidates}
+        for bucket in _buckets(candidates, exact):
+            if len(_sides(bucket)) > 1 and len({prints[sample.id].digest for sample in bucket}) > 1:
+                yield _duplicate(bucket, "a turned or mirrored copy of")
+
+
+def _groups(samples: Sequence[Sample]) -> Iterator[Problem]:
+    for bucket in _buckets(samples, {sample.id: sample.group for sample in samples}):
+        if len(_sides(bucket)) > 1:
+            first, other = bucket[0], _other_side(bucket)
+            told = (
+                f"{first.source.location} ({first.split}) and {other.source.location} ({other.split}) are of one group "
+                f"({first.group}); expected groups on one side of the split: choose the split policy grouped"
+            )
+            yield Problem("E_GROUP", told, _files(bucket))
+
+
+def _synthetic(samples: Sequence[Sample], prints: Mapping[str, Fingerprint]) -> Iterator[Problem]:
+    tested = {prints[sample.id].digest for sample in samples if sample.split == "test"}
+    for sample in samples:
+        if sample.origin != "synthetic":
+            continue
+        if sample.split == "test" or sample.tags.get("reference_sha256") in tested:
+            what = "is synthetic and in the test split" if sample.split == "test" else "was made from a picture of the test split"
+            told = f"{sample.source.location} {what}; expected tests on real, unseen pictures: remove it"
+            yield Problem("E_SYNTHETIC", told, _files([sample]))
+
+
+def _near(samples: Sequence[Sample], prints: Mapping[str, Fingerprint]) -> tuple[NearReport, tuple[Problem, ...]]:
+    trained = [index for index, sample in enumerate(samples) if sample.split == "train"]
+    held_out = sum(sample.split in ("val", "test") for sample in samples)
+    if not trained or not held_out:
+        return NearReport(0, held_out, 0.0, ()), ()
+    index = NearIndex([prints[sample.id] for sample in samples])
+    background = _background(index, trained)
+    pairs = index.pairs()
+    training = np.array([sample.split == "train" for sample in samples])
+    outside = np.array([sample.split in ("val", "test") for sample in samples])
+    first, second = pairs[:, 0], pairs[:, 1]
+    across = (training[first] & outside[second]) | (training[second] & outside[first])
+    hit = {int(i) for pair in pairs[across] for i in pair if outside[i]}
+    report = NearReport(len(hit), held_out, background, _components(samples, pairs, across))
+    warned = report.hits > 0 and report.rate > LEAST_RATIO * background
+    return report, (_near_problem(samples, sorted(hit), report),) if warned else ()
+
+
+def _background(index: NearIndex, trained: Sequence[int]) -> float:
+    if len(trained) < 2:
+        return 0.0
+    rng = Seed(0, ("leakage",)).numpy("background")
+    first = rng.integers(0, len(trained), BACKGROUND_PAIRS)
+    second = (first + rng.integers(1, len(trained), BACKGROUND_PAIRS)) % len(trained)
+    members = np.array(trained)
+    return float(index.are_near(members[first], members[second]).mean())
+
+
+def _components(samples: Sequence[Sample], pairs: np.ndarray, across: np.ndarray) -> tuple[tuple[str, ...], ...]:
+    """Connected pictures that lie on both sides, largest first."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(len(samples), len(samples)))
+    labels = connected_components(graph, directed=False)[1]
+    torn = {int(label) for label in np.unique(labels[pairs[across].ravel()])}
+    members: dict[int, list[str]] = defaultdict(list)
+    for sample, label in zip(samples, labels, strict=True):
+        if int(label) in torn:
+            members[int(label)].append(sample.id)
+    return tuple(sorted((tuple(ids) for ids in members.values()), key=lambda ids: (-len(ids), ids)))
+
+
+def _near_problem(samples: Sequence[Sample], hit: Sequence[int], report: NearReport) -> Problem:
+    largest = ", ".join(str(len(group)) for group in report.groups[:3])
+    told = (
+        f"{report.hits} of {report.held_out} held-out images ({report.rate:.0%}) nearly equal a training image, random training "
+        f"pairs {report.background:.1%} of the time; expected such pictures on one side if they show one piece: split by group "
+        f"(the largest of {len(report.groups)} proposed groups hold {largest} images)"
+    )
+    return Problem("W_NEAR", told, _files(samples[index] for index in hit), whole=True)
+
+
+def proposal(report: NearReport) -> dict[str, list[str]]:
+    """The proposed groups as JSON values: a name → the ids, the largest ones first."""
+    return {f"near-{number}": list(ids) for number, ids in enumerate(report.groups[:SHOWN])}
