@@ -1,0 +1,1 @@
+"""What people look at: pages of verdicts, pictures, charts and tables in one file that opens offline."""

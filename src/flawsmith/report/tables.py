@@ -1,0 +1,155 @@
+"""Tables of an evaluation, and of several beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flawsmith.core.errors import BadParameter
+from flawsmith.inspection.evaluation import Evaluation, ImageResult
+from flawsmith.metrics import METRIC_IDS, MetricValue
+from flawsmith.report.outcomes import Confusion, is_called_defective
+from flawsmith.report.page import Cell, Column, Table
+from flawsmith.report.wording import DASH, decimal, interval_of, percent, significant, title_of, why
+
+
+def metric_cell(value: MetricValue | None) -> Cell:
+    """Three decimals with the interval below; a dash with the reason below where there is no number."""
+    if value is None:
+        return Cell(DASH, "not measured")
+    return Cell(decimal(value.value), why(value) or interval_of(value.interval))
+
+
+def defect_table(evaluation: Evaluation) -> Table:
+    """One row per kind of defect: how many were found, and its metrics against all normals."""
+    by_defect: dict[str, list[ImageResult]] = {}
+    for result in evaluation.results:
+        by_defect.setdefault(result.sample.defect, []).append(result)
+    ids = [metric for metric in METRIC_IDS if any(metric in row for row in evaluation.per_defect.values())]
+
+    def found(name: str) -> str:
+        results = by_defect.get(name, [])
+        return percent(sum(is_called_defective(r, evaluation.threshold) for r in results), len(results))
+
+    columns = [
+        Column("Defect", lambda name: name),
+        Column("Found", found, number=True),
+        *(Column(title_of(metric), _getter(evaluation.per_defect, metric), number=True) for metric in ids),
+    ]
+    return Table.of(list(evaluation.per_defect), columns)
+
+
+def _getter(rows: Mapping[str, Mapping[str, MetricValue]], metric: str) -> Any:
+    return lambda name: metric_cell(rows[name].get(metric))
+
+
+def confusion_table(confusion: Confusion) -> Table:
+    """Truth against verdict."""
+    rows = [("defective parts", confusion.found, confusion.missed), ("good parts", confusion.alarms, confusion.passed)]
+    columns = [
+        Column("", lambda row: row[0]),
+        Column("called defective", lambda row: str(row[1]), number=True),
+        Column("called good", lambda row: str(row[2]), number=True),
+    ]
+    return Table.of(rows, columns)
+
+
+def mistakes_table(results: Sequence[ImageResult], threshold: float) -> Table:
+    """The calls on the wrong side of the threshold, the furthest first."""
+    wrong = [r for r in results if is_called_defective(r, threshold) == r.sample.is_normal]
+    wrong.sort(key=lambda r: (-abs(r.prediction.score - threshold), r.sample.id))
+    columns = [
+        Column("Image", lambda r: r.sample.id),
+        Column("Truth", lambda r: r.sample.defect),
+        Column("Called", lambda r: "defective" if is_called_defective(r, threshold) else "good"),
+        Column("Score", lambda r: significant(r.prediction.score), number=True),
+    ]
+    return Table.of(wrong, columns, f"{len(wrong)} of {len(results)} images; threshold {significant(threshold)}")
+
+
+def protocol_table(metrics: Mapping[str, MetricValue]) -> Table:
+    """How each metric was measured, and on how much."""
+    columns = [
+        Column("Metric", lambda item: Cell(title_of(item[0]), item[0])),
+        Column("Value", lambda item: metric_cell(item[1]), number=True),
+        Column("Chance", lambda item: chance_of(item[1]), number=True),
+        Column("Rule", lambda item: item[1].record.curve or DASH),
+        Column("Resolution", lambda item: item[1].record.resolution or DASH),
+        Column("Mask rule", lambda item: item[1].record.mask_rule or DASH),
+        Column("Image score", lambda item: item[1].record.image_score or DASH),
+        Column("Regions", lambda item: _regions(item[1])),
+        Column("Images", lambda item: _images(item[1]), number=True),
+        Column("Pixels", lambda item: _pixels(item[1]), number=True),
+    ]
+    return Table.of(list(metrics.items()), columns)
+
+
+def chance_of(value: MetricValue) -> str:
+    """What guessing would give."""
+    record, kind = value.record, value.record.metric.partition("_")[2]
+    if not value.defined:
+        return DASH
+    if kind == "aupro":
+        return decimal((record.fpr_limit or 1.0) / 2)
+    share = record.prevalence
+    return decimal({"auroc": 0.5, "ap": share, "f1max": 2 * share / (1 + share)}.get(kind, float("nan")))
+
+
+def _regions(value: MetricValue) -> Cell | str:
+    record = value.record
+    if record.connectivity is None:
+        return DASH
+    return Cell(f"{record.regions}", f"{record.connectivity}-connected, up to FPR {record.fpr_limit}")
+
+
+def _images(value: MetricValue) -> Cell:
+    record = value.record
+    left_out = f"; {record.excluded} without a mask left out" if record.excluded else ""
+    return Cell(f"{record.images}", f"{record.normals} good, {record.anomalies} defective{left_out}")
+
+
+def _pixels(value: MetricValue) -> Cell | str:
+    record = value.record
+    return Cell(f"{record.pixels:,}", f"{record.prevalence:.2%} on defects") if record.pixels else DASH
+
+
+def comparison_table(evaluations: Sequence[Evaluation], caption: str = "") -> Table:
+    """One row per evaluation, one column per metric that at least one of them has.
+
+    Raises:
+        BadParameter: two values of one column were measured by different protocols.
+    """
+    ids = [m for m in METRIC_IDS if any(m in e.metrics and e.metrics[m].defined for e in evaluations)]
+    for metric in ids:
+        _refuse_mixed_protocols(evaluations, metric)
+    counts = {id(e): Confusion.of(e.results, e.threshold) for e in evaluations}
+    columns = [
+        Column("", lambda e: Cell(e.name, e.detector)),
+        Column("Split", lambda e: Cell(str(e.split.get("policy", DASH)), "; ".join(map(str, e.split.get("flags", ()))))),
+        Column("Defects found", lambda e: percent(counts[id(e)].found, counts[id(e)].anomalies), number=True),
+        Column("False alarms", lambda e: percent(counts[id(e)].alarms, counts[id(e)].normals), number=True),
+        *(Column(title_of(metric), _value_of(metric), number=True) for metric in ids),
+        Column("Training", lambda e: _timing(e, "train_seconds", "s"), number=True),
+        Column("Per image", lambda e: _timing(e, "predict_ms_per_image", "ms"), number=True),
+    ]
+    return Table.of(evaluations, columns, caption)
+
+
+def _value_of(metric: str) -> Any:
+    return lambda evaluation: metric_cell(evaluation.metrics.get(metric))
+
+
+def _timing(evaluation: Evaluation, name: str, unit: str) -> str:
+    value = evaluation.timings.get(name)
+    return DASH if value is None else f"{value:.0f} {unit}" if value >= 10 else f"{value:.1f} {unit}"
+
+
+def _refuse_mixed_protocols(evaluations: Sequence[Evaluation], metric: str) -> None:
+    having = [e for e in evaluations if metric in e.metrics]
+    for other in having[1:]:
+        first = having[0].metrics[metric].record
+        if fields := first.differences(other.metrics[metric].record):
+            raise BadParameter(
+                f"{metric} of {having[0].name!r} and of {other.name!r} differ in {', '.join(fields)}; "
+                "expected one protocol in a column: measure both alike, or put them in two tables"
+            )
