@@ -1,0 +1,115 @@
+"""`flawsmith synth`: from a folder of good photographs to a labelled set of synthetic anomalies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flawsmith.cli.options import AsJson, DataFolder, Debug, LayoutName, Overwrite, ProductName, RootSeed, Settings
+from flawsmith.cli.output import show
+
+if TYPE_CHECKING:
+    from flawsmith.synthesis.writing import WrittenSet
+
+Out = Annotated[Path, typer.Option("--out", metavar="OUT", help="Folder to write the set to, outside DIR.", show_default=False)]
+Synth = Annotated[
+    str, typer.Option("--synth", metavar="NAME[:WEIGHT],…", help="Who makes the anomalies; `flawsmith methods` lists them.")
+]
+Number = Annotated[int | None, typer.Option("-n", "--number", help="How many anomalies, over all products.", show_default=False)]
+Size = Annotated[
+    int | None,
+    typer.Option("--size", help="Resize normals to squares of this side first; default: as they are.", show_default=False),
+]
+Workers = Annotated[int, typer.Option("--workers", help="Processes that make images; 0: this one alone. Same bytes with any.")]
+Defect = Annotated[str | None, typer.Option("--defect", help="Name of the defect; default: the method's.", show_default=False)]
+Clean = Annotated[bool, typer.Option("--clean", help="Write each picture without its defect too.")]
+Replay = Annotated[
+    str | None,
+    typer.Option(
+        "--replay",
+        metavar="LINE",
+        help="Make one image again: FILE:INDEX, as in set/manifest.jsonl:17, or the line itself.",
+        show_default=False,
+    ),
+]
+
+
+def synth(
+    folder: DataFolder,
+    out: Out,
+    synth: Synth = "draem",
+    number: Number = None,
+    size: Size = None,
+    workers: Workers = 0,
+    settings: Settings = None,
+    defect: Defect = None,
+    seed: RootSeed = 0,
+    layout: LayoutName = "auto",
+    product: ProductName = None,
+    clean: Clean = False,
+    replay: Replay = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Make labelled anomalies from good photographs. If it is interrupted, the same command goes on where it stopped.
+
+    Example: flawsmith synth tiles/ --synth draem:2,cutpaste:1 -n 500 --out tiles_synthetic
+    """
+    from flawsmith.core.errors import UsageError
+    from flawsmith.data import load
+    from flawsmith.synthesis.sets import synthesize
+    from flawsmith.synthesis.writing import write_set
+
+    if replay is not None:
+        _replay(replay, folder, layout, out, clean, as_json)
+        return
+    if number is None:
+        raise UsageError("-n is missing; expected how many anomalies to make, as in -n 500")
+    made = synthesize(
+        load(folder, layout),
+        synth,
+        number,
+        seed=seed,
+        size=size,
+        product=product,
+        defect=defect,
+        settings=settings or (),
+    )
+    written = write_set(made, out, workers=workers, clean=clean, overwrite=overwrite)
+    show(_lines(written), _document(written), as_json)
+
+
+def _lines(written: WrittenSet) -> str:
+    from flawsmith.core.samples import GOOD
+
+    counts = ", ".join(f"{n} {defect}" for defect, n in written.defects.items() if defect != GOOD)
+    lines = [f"{written.count} images in {written.folder}: {counts}"]
+    if written.resumed:
+        lines.append(f"{written.resumed} of them came from the run that was interrupted")
+    if written.defects.get(GOOD):
+        lines.append(f"{written.defects[GOOD]} took no defect in any attempt and are labelled {GOOD}")
+    return "\n".join([*lines, f"look at {written.folder / 'contact_sheet.png'}"])
+
+
+def _document(written: WrittenSet) -> dict[str, Any]:
+    return {
+        "out": str(written.folder),
+        "count": written.count,
+        "resumed": written.resumed,
+        "defects": dict(written.defects),
+        "manifest": str(written.folder / "manifest.jsonl"),
+        "contact_sheet": str(written.folder / "contact_sheet.png"),
+    }
+
+
+def _replay(line: str, folder: Path, layout: str, out: Path, clean: bool, as_json: bool) -> None:
+    from flawsmith.data import load
+    from flawsmith.synthesis.writing import find_line, write_replay
+
+    record = find_line(line)
+    again = write_replay(record, load(folder, layout), out, clean=clean)
+    text = f"made again in {out}: {', '.join(file['path'] for file in again['files'].values())}; equal to the line's hashes"
+    show(text, {"out": str(out), "files": again["files"]}, as_json)

@@ -1,0 +1,93 @@
+"""Worker processes that make the items of a set: started afresh, one thread each, in order, gone with their parent."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+from flawsmith.core.errors import FlawsmithError
+from flawsmith.synthesis.sets import SyntheticSet
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+CHUNK = 8
+
+WriteItem = Callable[[SyntheticSet, int, Path, bool], dict[str, Any]]
+
+
+class WorkerDied(FlawsmithError):
+    """A worker process ended without an answer."""
+
+    code = "E_WORKER"
+
+
+def records_of_workers(
+    write: WriteItem, made: SyntheticSet, indices: range, folder: Path, clean: bool, workers: int
+) -> Iterator[dict[str, Any]]:
+    """What `write(made, index, folder, clean)` returns for every index, in order, made by `workers` processes.
+
+    An item that fails in a worker is made again here, so that its error is raised in full.
+
+    Raises:
+        WorkerDied: a worker was killed, as by a lack of memory.
+    """
+    context = multiprocessing.get_context("spawn")
+    with _one_thread(), ProcessPoolExecutor(workers, context, _start, (write, made, folder, clean)) as pool:
+        try:
+            for index, record in zip(indices, pool.map(_work, indices, chunksize=CHUNK), strict=True):
+                yield record if record is not None else write(made, index, folder, clean)
+        except BrokenProcessPool as error:
+            raise WorkerDied("a worker process died; expected enough memory for all: run again with fewer --workers") from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Children inherit the environment: give them one thread for linear algebra."""
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+_JOB: dict[str, Any] = {}
+"""What this worker process writes, set once when it starts."""
+
+
+def _start(write: WriteItem, made: SyntheticSet, folder: Path, clean: bool) -> None:
+    import cv2
+
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _JOB.update(write=write, made=made, folder=folder, clean=clean)
+
+
+def _end_with_parent() -> None:
+    """A killed parent takes no leave: watch it, and end when it is gone."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _work(index: int) -> dict[str, Any] | None:
+    try:
+        return dict(_JOB["write"](_JOB["made"], index, _JOB["folder"], _JOB["clean"]))
+    except Exception:
+        return None

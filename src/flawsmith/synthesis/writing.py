@@ -1,0 +1,356 @@
+"""Writing a synthetic set to disk: the same bytes with any number of workers, resumable after a kill, never half published.
+
+OUT/<product>/<defect>/image/000000.png, …/mask/000000.png, optional …/clean/000000.png; OUT/manifest.jsonl, one line per image;
+OUT/synth.json; OUT/contact_sheet.png. The set grows in a folder beside OUT and is renamed when whole.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from flawsmith import __version__
+from flawsmith.core.errors import BadParameter, DamagedFile, DataError, OutputError
+from flawsmith.core.files import (
+    PARTIAL,
+    canonical_json,
+    new_folder,
+    output_errors,
+    publish,
+    refuse_taken,
+    sha256_bytes,
+    sha256_file,
+    staging_of,
+    write_bytes,
+    write_json,
+    write_text,
+)
+from flawsmith.core.progress import track
+from flawsmith.core.requests import Anomaly
+from flawsmith.core.samples import GOOD, Sample
+from flawsmith.data.dataset import Dataset
+from flawsmith.synthesis.gallery import contact_sheet
+from flawsmith.synthesis.sets import SyntheticSet, check_folder_name, provenance_of, replay
+from flawsmith.synthesis.workers import records_of_workers
+
+FORMAT = 1
+MANIFEST = "manifest.jsonl"
+HEADER = "synth.json"
+SHEET = "contact_sheet.png"
+RESUME = "resume.json"
+LOCK = "lock"
+SHEET_ITEMS = 8
+PNG = [cv2.IMWRITE_PNG_COMPRESSION, 3]
+
+
+@dataclass(frozen=True)
+class WrittenSet:
+    """What was written.
+
+    Args:
+        folder: where.
+        count: number of images.
+        resumed: how many of them an earlier, interrupted run had made.
+        defects: number of images by defect; `good` are those that nothing fitted into.
+    """
+
+    folder: Path
+    count: int
+    resumed: int
+    defects: Mapping[str, int]
+
+
+def write_set(made: SyntheticSet, out: Path, *, workers: int = 0, clean: bool = False, overwrite: bool = False) -> WrittenSet:
+    """Make every item of a set and write it to `out`. A broken run goes on where it stopped when the same one is started again.
+
+    Args:
+        made: the set.
+        out: a new or empty folder.
+        workers: processes that make images; 0: this one alone.
+        clean: write the picture without the defect too.
+        overwrite: replace a synthetic set at `out`, at the end, by renaming.
+
+    Raises:
+        BadParameter: `workers` below 0.
+        OutputError: `out` is taken, lies inside the data, or cannot be written; it is unchanged then.
+        DataError: not one image took a defect (E_NO_PLACEMENT).
+    """
+    if workers < 0:
+        raise BadParameter(f"workers is {workers}; expected 0 or more, as in --workers 2")
+    out = Path(out)
+    _refuse(out, made, overwrite)
+    staging = staging_of(out)
+    with output_errors(staging), _locked(staging):
+        done = _open_staging(staging, made, clean)
+        _grow(staging, made, done, workers, clean)
+        written = _finish(staging, made)
+        _publish(staging, out, overwrite)
+    return WrittenSet(out, len(made), len(done), written)
+
+
+def _refuse(out: Path, made: SyntheticSet, overwrite: bool) -> None:
+    root = Path(made.data["root"]).resolve()
+    if out.resolve().is_relative_to(root):
+        raise OutputError(f"{out} lies inside the data folder {root}; expected a place outside it: choose another --out")
+    if not overwrite:
+        refuse_taken(out)
+    elif out.exists() and not (out / HEADER).is_file() and not (out.is_dir() and not any(out.iterdir())):
+        raise OutputError(f"{out} holds no synthetic set, so it is not replaced; expected one of ours: choose another --out")
+
+
+@contextmanager
+def _locked(staging: Path) -> Iterator[None]:
+    """Keep a second run away from the same folder; the lock falls with the process. Where nothing was made, nothing stays."""
+    staging.mkdir(parents=True, exist_ok=True)
+    with (staging / LOCK).open("w") as handle:
+        try:
+            _lock(handle)
+        except BlockingIOError as error:
+            told = f"another run is writing {staging}; expected one at a time: wait for it, or choose another --out"
+            raise OutputError(told) from error
+        try:
+            yield
+        except BaseException:
+            if not (staging / MANIFEST).is_file() or (staging / MANIFEST).stat().st_size == 0:
+                shutil.rmtree(staging, ignore_errors=True)
+            raise
+
+
+def _lock(handle: IO[str]) -> None:
+    """Take the lock of an open file, or raise `BlockingIOError`; on systems without such locks do nothing."""
+    try:
+        import fcntl
+    except ImportError:
+        return
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _open_staging(staging: Path, made: SyntheticSet, clean: bool) -> list[dict[str, Any]]:
+    """The lines of an interrupted run of the same set whose files are whole; anything else is cleared away."""
+    identity = {"format": FORMAT, "set": _identity(made, clean)}
+    resume = staging / RESUME
+    same = resume.is_file() and resume.read_text(encoding="utf-8") == canonical_json(identity)
+    if not same:
+        _clear(staging)
+        write_text(resume, canonical_json(identity))
+        write_json(staging / HEADER, _header(made, clean))
+    for leftover in staging.rglob(f"*{PARTIAL}"):
+        leftover.unlink()
+    done = list(_whole_lines(staging)) if same else []
+    write_bytes(staging / MANIFEST, b"".join(_line(record) for record in done))
+    return done
+
+
+def _clear(staging: Path) -> None:
+    for entry in staging.iterdir():
+        if entry.name == LOCK:
+            continue
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _identity(made: SyntheticSet, clean: bool) -> str:
+    """Digest of the recipe, the version and the state of every file the set starts from."""
+    stamps = {name: [_stamp(sample) for sample in support.normals] for name, support in made.supports.items()}
+    return sha256_bytes(canonical_json([__version__, made.recipe.model_dump(mode="json"), clean, stamps]).encode())
+
+
+def _stamp(sample: Sample) -> list[Any]:
+    file = Path(sample.source.location)
+    if not file.is_file():
+        return [sample.id, sample.digest()]
+    status = file.stat()
+    return [sample.id, status.st_size, status.st_mtime_ns]
+
+
+def _header(made: SyntheticSet, clean: bool) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "version": __version__,
+        "recipe": made.recipe.model_dump(mode="json"),
+        "recipe_sha256": made.recipe.digest(),
+        "clean": clean,
+        "data": dict(made.data),
+        "trained_on": {name: sorted(support.ids) for name, support in made.supports.items()},
+    }
+
+
+def _whole_lines(staging: Path) -> Iterator[dict[str, Any]]:
+    """The leading lines of the manifest that are complete and whose files have their hashes."""
+    manifest = staging / MANIFEST
+    if not manifest.is_file():
+        return
+    for index, line in enumerate(manifest.read_bytes().splitlines(keepends=True)):
+        try:
+            record = json.loads(line)
+            whole = line.endswith(b"\n") and record["index"] == index and _files_match(staging, record["files"])
+        except (ValueError, KeyError, TypeError):
+            return
+        if not whole:
+            return
+        yield record
+
+
+def _files_match(staging: Path, files: Mapping[str, Mapping[str, str]]) -> bool:
+    paths = ((staging / file["path"], file["sha256"]) for file in files.values())
+    return all(path.is_file() and sha256_file(path) == digest for path, digest in paths)
+
+
+def _grow(staging: Path, made: SyntheticSet, done: list[dict[str, Any]], workers: int, clean: bool) -> None:
+    indices = range(len(done), len(made))
+    records = _records(staging, made, indices, workers, clean)
+    with (staging / MANIFEST).open("ab") as manifest:
+        for record in track(records, "synthesizing", total=len(made), start=len(done)):
+            manifest.write(_line(record))
+            manifest.flush()
+
+
+def _records(staging: Path, made: SyntheticSet, indices: range, workers: int, clean: bool) -> Iterator[dict[str, Any]]:
+    if workers == 0 or len(indices) == 0:
+        return (write_item(made, index, staging, clean) for index in indices)
+    return records_of_workers(write_item, made, indices, staging, clean, workers)
+
+
+def _line(record: Mapping[str, Any]) -> bytes:
+    return (canonical_json(record) + "\n").encode()
+
+
+def write_item(made: SyntheticSet, index: int, folder: Path, clean: bool) -> dict[str, Any]:
+    """Make item `index`, write its files under `folder`, and return its manifest line."""
+    return write_anomaly(made[index], made.product_of(index), index, folder, clean)
+
+
+def write_anomaly(anomaly: Anomaly, product: str, index: int, folder: Path, clean: bool) -> dict[str, Any]:
+    """Write one anomaly's files and return its manifest line."""
+    pictures: dict[str, NDArray[np.uint8]] = {"image": anomaly.image, "mask": anomaly.mask.astype(np.uint8) * 255}
+    if clean and anomaly.clean is not None:
+        pictures["clean"] = anomaly.clean
+    files = {}
+    for kind, pixels in pictures.items():
+        path = f"{product}/{anomaly.defect}/{kind}/{index:06d}.png"
+        data = encode_png(pixels)
+        write_bytes(folder / path, data)
+        files[kind] = {"path": path, "sha256": sha256_bytes(data)}
+    provenance = anomaly.provenance.to_json()
+    return {
+        "index": index,
+        "product": product,
+        "defect": anomaly.defect,
+        "source": anomaly.provenance.normal_id,
+        "files": files,
+        "provenance": provenance,
+    }
+
+
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+    """A PNG of uint8 H×W×3 RGB, or of H×W."""
+    ordered = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
+    _, data = cv2.imencode(".png", ordered, PNG)
+    return bytes(data)
+
+
+def _finish(staging: Path, made: SyntheticSet) -> dict[str, int]:
+    lines = [json.loads(line) for line in (staging / MANIFEST).read_bytes().splitlines()]
+    defects = dict(sorted(Counter(line["defect"] for line in lines).items()))
+    if set(defects) == {GOOD}:
+        (staging / MANIFEST).unlink()
+        raise DataError(
+            "E_NO_PLACEMENT",
+            f"none of {len(made)} images took a defect; expected normals with some structure and a foreground large enough: "
+            f"look at the images, or set foreground=none",
+        )
+    sheet = contact_sheet([made[index] for index in _shown(lines)])
+    write_bytes(staging / SHEET, encode_png(sheet))
+    return defects
+
+
+def _shown(lines: Sequence[Mapping[str, Any]]) -> list[int]:
+    """The items on the contact sheet: the first of every method, then the second, and so on; no normals."""
+    seen: Counter[str] = Counter()
+    ranked = []
+    for line in lines:
+        if line["defect"] != GOOD:
+            method = line["provenance"]["method"]
+            ranked.append((seen[method], method, line["index"]))
+            seen[method] += 1
+    chosen = sorted(ranked)[:SHEET_ITEMS]
+    return [index for _, _, index in sorted(chosen, key=lambda item: (item[1], item[2]))]
+
+
+def _publish(staging: Path, out: Path, overwrite: bool) -> None:
+    (staging / RESUME).unlink()
+    (staging / LOCK).unlink()
+    if not (overwrite and out.exists()):
+        publish(staging, out)
+        return
+    old = out.with_name(f".{out.name}.replaced{PARTIAL}")
+    shutil.rmtree(old, ignore_errors=True)
+    out.rename(old)
+    try:
+        publish(staging, out)
+    except BaseException:
+        old.rename(out)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def find_line(text: str) -> dict[str, Any]:
+    """A manifest line: FILE:INDEX, as in `set/manifest.jsonl:17`, or the line itself.
+
+    Raises:
+        DamagedFile: no such file or line, or no manifest line.
+    """
+    if not text.lstrip().startswith("{"):
+        file, _, index = text.rpartition(":")
+        text = _line_in(Path(file), index)
+    provenance_of(text)
+    return dict(json.loads(text))
+
+
+def _line_in(manifest: Path, index: str) -> str:
+    if not index.isdecimal() or not manifest.is_file():
+        told = f"{manifest}:{index}" if str(manifest) != "." else index
+        raise DamagedFile(f"{told} names no manifest line; expected FILE:INDEX, as in set/manifest.jsonl:17, or the line itself")
+    lines = manifest.read_text(encoding="utf-8").splitlines()
+    if int(index) >= len(lines):
+        raise DamagedFile(f"{manifest} has no line {index}; expected an index below {len(lines)}: lines are counted from 0")
+    return lines[int(index)]
+
+
+def write_replay(record: Mapping[str, Any], data: Dataset, out: Path, *, clean: bool = False) -> dict[str, Any]:
+    """Make one manifest line again and write its files to the new folder `out`.
+
+    Returns:
+        The new manifest line.
+
+    Raises:
+        DamagedFile: the line is incomplete, or the pixels differ from its hashes: the data changed, or the version did.
+    """
+    anomaly = replay(record, data)
+    try:
+        product, index, hashes = str(record["product"]), int(record["index"]), record["files"]
+    except (KeyError, ValueError, TypeError) as error:
+        raise DamagedFile(f"this is no manifest line ({error}); expected one line of manifest.jsonl: copy it whole") from error
+    check_folder_name(product, "product")
+    with new_folder(out) as staging:
+        again = write_anomaly(anomaly, product, index, staging, clean)
+        for kind in sorted(set(hashes) & set(again["files"])):
+            if again["files"][kind]["sha256"] != hashes[kind]["sha256"]:
+                raise DamagedFile(
+                    f"the {kind} of line {index} comes out different; expected the same pixels: use its own data and "
+                    f"version {record['provenance']['version']} (this is {__version__})"
+                )
+        write_bytes(staging / MANIFEST, _line(again))
+    return again
