@@ -242,8 +242,8 @@ def _as_a_whole(opened: Opened, dataset: Dataset, looked: _Looked) -> Iterator[P
     if len(looked.sizes) > 1:
         sides = [side for size in looked.sizes for side in size]
         told = (
-            f"images have {len(looked.sizes)} sizes with sides of {min(sides)} to {max(sides)} px; expected one size: a detector resizes "
-            f"all to its own"
+            f"images have {len(looked.sizes)} sizes with sides of {min(sides)} to {max(sides)} px; expected one size: a detector "
+            f"resizes all to its own"
         )
         yield Problem("W_SIZES", told, whole=True)
     if looked.grey:

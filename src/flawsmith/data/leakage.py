@@ -184,6 +184,8 @@ def _near(samples: Sequence[Sample], prints: Mapping[str, Fingerprint]) -> tuple
     index = NearIndex([prints[sample.id] for sample in samples])
     background = _background(index, trained)
     pairs = index.pairs()
+    same = [prints[samples[i].id].digest == prints[samples[j].id].digest for i, j in pairs]
+    pairs = pairs[~np.array(same, bool)]
     training = np.array([sample.split == "train" for sample in samples])
     outside = np.array([sample.split in ("val", "test") for sample in samples])
     first, second = pairs[:, 0], pairs[:, 1]

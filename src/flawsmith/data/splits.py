@@ -216,7 +216,8 @@ def hold_out(split: Split, dataset: Dataset, share: float, seed: int = 0) -> Spl
     """Move whole groups of training normals to `val`, for the threshold.
 
     At least one group of each product stays in training; where there are two or more and `share` > 0, at least one moves. A
-    product that has validation normals already (validation/good) keeps those and gives no more.
+    product that has validation normals already (validation/good) keeps those and gives no more; a group that several products
+    share stays.
 
     Args:
         split: what to take from.
@@ -235,6 +236,7 @@ def hold_out(split: Split, dataset: Dataset, share: float, seed: int = 0) -> Spl
 
 def _held_out(split: Split, dataset: Dataset, product: str, share: float, seed: int) -> list[str]:
     groups: dict[str, list[str]] = defaultdict(list)
+    shared = {split.group_of(sample) for sample in dataset.samples if sample.product != product}
     for sample in split.on(dataset, "train", product):
         groups[split.group_of(sample)].append(sample.id)
     has_own = any(sample.is_normal for sample in split.on(dataset, "val", product))
@@ -242,7 +244,8 @@ def _held_out(split: Split, dataset: Dataset, product: str, share: float, seed: 
     moving: list[str] = []
     if has_own or share == 0:
         return moving
-    for group in by_hash(list(groups), seed, "hold-out")[:-1]:
+    ready = by_hash([group for group in groups if group not in shared], seed, "hold-out")
+    for group in ready[: len(groups) - 1]:
         if moving and len(moving) >= wanted:
             break
         moving.extend(groups[group])

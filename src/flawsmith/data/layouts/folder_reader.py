@@ -69,12 +69,14 @@ class FolderReader:
         batches = [
             batch for name, folder, form in reading.products for batch in self.layout.batches(name, folder, form, self.tree)
         ]
+        homes = {name: folder.path for name, folder, _ in reading.products}
         sources = Counter((batch.product, batch.split, batch.defect) for batch in batches)
         prefixed = {key for key, count in sources.items() if count > 1}
         reserved = frozenset(batch.folder.name for batch in batches)
         samples: list[Sample] = []
         for batch in sorted(batches, key=lambda batch: batch.defect == GOOD):
-            prefix = f"{batch.folder.name}/" if (batch.product, batch.split, batch.defect) in prefixed else ""
+            inside = batch.folder.path.removeprefix(homes[batch.product]).strip("/")
+            prefix = f"{inside}/" if (batch.product, batch.split, batch.defect) in prefixed else ""
             samples.extend(self._samples(batch, prefix, reserved))
         masks = [path for folder in self.layout.mask_folders(self.tree.top) for path in folder.all_images()]
         self.problems.extend(self.finder.problems)

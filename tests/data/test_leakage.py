@@ -1,0 +1,153 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from flawsmith.core.errors import DataError
+from flawsmith.core.samples import ArraySource, Sample
+from flawsmith.data import load
+from flawsmith.data.dataset import Dataset
+from flawsmith.data.fingerprints import NearIndex, digest_of, fingerprint
+from flawsmith.data.leakage import check_leakage, find_leaks
+from flawsmith.data.splits import make_split
+
+
+@pytest.fixture
+def clean(tmp_path, trees):
+    return trees.mvtec(tmp_path / "set", ["bottle"]).write()
+
+
+def refused(root, code):
+    with pytest.raises(DataError) as caught:
+        check_leakage(load(root))
+    assert caught.value.code == code
+    return caught.value
+
+
+def copy(root, change, name="test/good/900.png", origin="train/good/000.png", **options):
+    picture = change(Image.open(root / "bottle" / origin))
+    picture.save(root / "bottle" / name, **options)
+
+
+def test_different_pictures_do_not_leak(clean):
+    report = check_leakage(load(clean))
+    assert report.problems == ()
+    assert report.near.hits == 0
+
+
+def test_a_copy_in_another_format_is_an_error(clean):
+    copy(clean, lambda picture: picture, "test/good/900.bmp")
+    error = refused(clean, "E_DUPLICATE")
+    assert "same picture" in str(error)
+    assert {name.rpartition("/")[2] for name in error.files} == {"000.png", "900.bmp"}
+
+
+@pytest.mark.parametrize("turn", list(Image.Transpose))
+def test_a_turned_or_mirrored_copy_is_an_error(clean, turn):
+    copy(clean, lambda picture: picture.transpose(turn))
+    assert "turned or mirrored" in str(refused(clean, "E_DUPLICATE"))
+
+
+def test_shuffled_pixels_are_no_turned_copy(clean):
+    def shuffled(picture):
+        pixels = np.array(picture).reshape(-1, 3)
+        return Image.fromarray(np.random.default_rng(0).permutation(pixels).reshape(np.array(picture).shape))
+
+    copy(clean, shuffled)
+    assert find_leaks(load(clean)).errors == ()
+
+
+def test_a_compressed_copy_is_a_warning_with_a_proposal(clean):
+    copy(clean, lambda picture: picture, "test/good/900.jpg", quality=90)
+    report = check_leakage(load(clean))
+    (warning,) = report.warnings
+    assert warning.startswith("W_NEAR: 1 of 8 held-out images")
+    assert report.near.groups == (("bottle/test/good/900", "bottle/train/good/000"),)
+
+
+def test_a_copy_on_the_same_side_is_fine_and_one_under_two_labels_is_not(clean):
+    copy(clean, lambda picture: picture, "train/good/900.png")
+    assert find_leaks(load(clean)).errors == ()
+    copy(clean, lambda picture: picture, "test/crack/900.png", "test/good/000.png")
+    error = refused(clean, "E_LABEL_CONFLICT")
+    assert "labelled crack" in str(error)
+
+
+def samples(images, split, **fields):
+    made = []
+    for index, image in enumerate(images):
+        name = f"p/{split}/good/{index}"
+        made.append(Sample(name, "p", "good", split, name, ArraySource(image, location=name), **fields))
+    return made
+
+
+def aligned(number, seed):
+    """One part in one fixture, again and again: the same outline, other noise."""
+    y, x = np.mgrid[0:64, 0:64]
+    outline = np.where((x - 32) ** 2 + (y - 32) ** 2 < 400, 200, 40).astype(float)
+    rng = np.random.default_rng(seed)
+    return [
+        np.repeat(np.clip(outline + rng.normal(0, 3, (64, 64)), 0, 255).astype(np.uint8)[:, :, None], 3, 2) for _ in range(number)
+    ]
+
+
+def test_parts_in_one_fixture_are_neither_error_nor_warning():
+    data = Dataset("made", "root", "folder", (*samples(aligned(30, 1), "train"), *samples(aligned(10, 2), "test")))
+    report = check_leakage(data)
+    assert report.near.background > 0.2
+    assert report.problems == ()
+
+
+def test_a_group_on_two_sides_is_an_error(trees):
+    images = [trees.texture(seed) for seed in range(4)]
+    train, test = samples(images[:2], "train"), samples(images[2:], "test")
+    test[0] = replace(test[0], group=train[0].group)
+    with pytest.raises(DataError, match="one group") as caught:
+        check_leakage(Dataset("made", "root", "folder", (*train, *test)))
+    assert caught.value.code == "E_GROUP"
+
+
+def test_synthetic_pictures_are_never_tested_on(trees):
+    images = [trees.texture(seed) for seed in range(4)]
+    real = [*samples(images[:2], "train"), *samples(images[2:3], "test")]
+    made = samples(images[3:], "val", origin="synthetic")
+    assert find_leaks(Dataset("made", "root", "folder", (*real, *made))).errors == ()
+    for wrong in (
+        made[0].moved_to("test"),
+        replace(made[0], tags={"reference_sha256": digest_of(images[2])}),
+    ):
+        with pytest.raises(DataError) as caught:
+            check_leakage(Dataset("made", "root", "folder", (*real, wrong)))
+        assert caught.value.code == "E_SYNTHETIC"
+
+
+def test_a_random_split_of_repeated_exposures_is_warned_of(trees):
+    rng = np.random.default_rng(0)
+    exposures = []
+    for piece in range(20):
+        image = trees.texture(piece, 48, 48).astype(float)
+        for shot in range(6):
+            exposed = np.clip(image * (0.7 + 0.06 * shot) + rng.normal(0, 2, image.shape), 0, 255).astype(np.uint8)
+            name = f"p/pool/good/{piece}-{shot}"
+            exposures.append(Sample(name, "p", "good", "pool", f"piece-{piece}", ArraySource(exposed, location=name)))
+    data = Dataset("made", "root", "folder", tuple(exposures))
+    assert check_leakage(make_split(data, "grouped").apply(data)).warnings == ()
+    report = check_leakage(make_split(data, "random").apply(data))
+    assert report.near.rate > 0.9
+    assert "W_NEAR" in report.warnings[0]
+    assert all(len({name.partition("-")[0] for name in group}) == 1 for group in report.near.groups)
+
+
+def test_banding_finds_what_all_pairs_find(trees):
+    rng = np.random.default_rng(3)
+    images = []
+    for seed in range(25):
+        image = trees.texture(seed).astype(float)
+        images += [np.clip(image + rng.normal(0, 3, image.shape), 0, 255).astype(np.uint8) for _ in range(3)]
+    index = NearIndex([fingerprint(image) for image in images])
+    first, second = np.triu_indices(len(images), 1)
+    near = index.are_near(first, second)
+    expected = {(int(a), int(b)) for a, b in zip(first[near], second[near], strict=True)}
+    assert {(int(a), int(b)) for a, b in index.pairs()} == expected
+    assert len(expected) >= 50

@@ -1,0 +1,249 @@
+import json
+import subprocess
+import sys
+from collections import Counter, defaultdict
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from flawsmith.core.errors import BadParameter, DamagedFile, DataError, UnknownName
+from flawsmith.core.samples import Sample
+from flawsmith.data import load
+from flawsmith.data.dataset import Dataset
+from flawsmith.data.policies import POLICIES
+from flawsmith.data.splits import Split, hold_out, make_split, support_set
+
+
+class NoSource:
+    location = "nowhere"
+    has_mask = True
+
+
+def dataset(rows, tmp="root", default="grouped"):
+    """`rows` of (product, defect, group)."""
+    samples = [
+        Sample(f"{product}/pool/{defect}/{index}", product, defect, "pool", group, NoSource())
+        for index, (product, defect, group) in enumerate(rows)
+    ]
+    return Dataset("made", tmp, "folder", tuple(samples), default_split=default)
+
+
+def plain(normals=20, anomalies=5, per_group=2, product="p"):
+    rows = [(product, "good", f"{product}-n{index // per_group}") for index in range(normals)]
+    return rows + [(product, f"d{index % 2}", f"{product}-a{index // per_group}") for index in range(anomalies)]
+
+
+def sides(data, split):
+    found = defaultdict(set)
+    for sample in data.samples:
+        found[sample.group].add(split.assignment[sample.id])
+    return found
+
+
+groups = st.lists(
+    st.tuples(st.sampled_from(["p", "q"]), st.sampled_from(["good", "good", "good", "d"]), st.integers(0, 12).map(str)),
+    min_size=1,
+)
+
+
+@given(groups, st.integers(0, 3), st.sampled_from(["grouped", "mtd-group", "elpv-blocks"]), st.floats(0, 0.9))
+def test_no_group_is_ever_on_two_sides_and_no_anomaly_is_trained_on(rows, seed, policy, share):
+    data = dataset(rows)
+    options = {"test_share": share} if "test_share" in POLICIES[policy].options else {}
+    try:
+        split = make_split(data, policy, seed=seed, **options)
+    except DataError as error:
+        assert error.code == "E_EMPTY_SPLIT"  # noqa: PT017
+        return
+    split = hold_out(split, data, 0.3, seed)
+    for places in sides(data, split).values():
+        assert len(places - {"dropped"}) == 1
+    for sample in data.samples:
+        place = split.assignment[sample.id]
+        assert sample.is_normal or place in ("test", "dropped")
+    for product in data.products:
+        assert split.on(data, "train", product)
+
+
+def test_grouped_tests_a_fifth_of_the_normals_and_every_anomaly():
+    data = dataset(plain(100, 10))
+    split = make_split(data, "grouped")
+    tested = Counter(sample.is_normal for sample in split.on(data, "test"))
+    assert tested == {True: 20, False: 10}
+    assert len(split.on(data, "train")) == 80
+    assert Counter(s.is_normal for s in make_split(data, "grouped", test_share=0.0).on(data, "test")) == {False: 10}
+
+
+def test_normals_beside_an_anomaly_count_towards_the_share():
+    rows = [("p", "good", "shared")] * 10 + [("p", "d", "shared")] + [("p", "good", f"g{i}") for i in range(10)]
+    data = dataset(rows)
+    split = make_split(data, "grouped")
+    assert len([sample for sample in split.on(data, "train") if sample.is_normal]) == 10
+
+
+def test_adding_a_product_or_files_elsewhere_moves_nothing():
+    alone, together = dataset(plain()), dataset(plain() + plain(product="q"))
+    for policy in ("grouped", "mtd-group", "elpv-blocks", "random"):
+        before = make_split(alone, policy, seed=4).assignment
+        after = make_split(together, policy, seed=4).assignment
+        assert {name: after[name] for name in before} == before
+
+
+def test_seeds_differ_and_agree_with_themselves_in_another_process(tmp_path, trees):
+    root = trees.pool(tmp_path / "parts").write()
+    data = load(root)
+    digests = {seed: make_split(data, seed=seed, test_share=0.5).digest for seed in range(4)}
+    assert len(set(digests.values())) == 4
+    code = (
+        "from flawsmith.data import load; from flawsmith.data.splits import make_split;"
+        f"print(make_split(load({str(root)!r}), seed=0, test_share=0.5).digest)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    assert told == digests[0]
+
+
+def test_auto_takes_the_folders_own_sides(tmp_path, trees):
+    data = load(trees.mvtec(tmp_path / "set").write())
+    split = make_split(data)
+    assert split.policy == "folder"
+    assert split.counts() == {"train": 8, "val": 0, "test": 14, "dropped": 0}
+    assert make_split(dataset(plain(), default="random")).policy == "random"
+
+
+def test_refusals(tmp_path, trees):
+    data = load(trees.mvtec(tmp_path / "set").image("bottle/train/crack/9.png").write())
+    with pytest.raises(DataError, match="training folder") as caught:
+        make_split(data)
+    assert caught.value.code == "E_ANOMALY_IN_TRAIN"
+    assert make_split(data, "grouped").counts()["train"] > 0
+    with pytest.raises(DataError) as caught:
+        make_split(dataset([("p", "d", "a"), ("p", "good", "a")]))
+    assert caught.value.code == "E_EMPTY_SPLIT"
+    with pytest.raises(DataError) as caught:
+        make_split(dataset(plain()), "folder")
+    assert caught.value.code == "E_EMPTY_SPLIT"
+    with pytest.raises(UnknownName, match="did you mean grouped"):
+        make_split(data, "groupd")
+    with pytest.raises(BadParameter, match="did you mean test_share"):
+        make_split(data, "grouped", test_shar=0.1)
+    with pytest.raises(BadParameter, match="share < 1"):
+        make_split(data, "grouped", test_share=1.0)
+    with pytest.raises(BadParameter, match="always seeded"):
+        make_split(data, "grouped", seed=None)
+    with pytest.raises(UnknownName):
+        make_split(data, "grouped", product="glass")
+
+
+def test_a_random_split_is_flagged_and_forgets_groups():
+    data = dataset(plain(40, 4, per_group=8))
+    split = make_split(data, "random")
+    assert split.flags == ("leaks near-duplicates: 5 of 6 groups are on both sides of this random split",)
+    applied = split.apply(data)
+    assert len({sample.group for sample in applied.samples}) == len(applied)
+    singles = dataset(plain(40, 4, per_group=1))
+    assert make_split(singles, "random").flags == ()
+
+
+def test_hold_out_moves_whole_groups_and_leaves_one():
+    data = dataset(plain(100, 4, per_group=10))
+    split = make_split(data, "grouped")
+    held = hold_out(split, data, 0.1)
+    assert Counter(held.assignment.values()) == {"train": 70, "val": 10, "test": 24}
+    assert held.digest != split.digest
+    assert hold_out(split, data, 0.0) is split
+    assert len(hold_out(split, data, 0.99).on(data, "train")) == 10
+    single = dataset(plain(10, 2, per_group=10))
+    lone = make_split(single, "grouped")
+    assert hold_out(lone, single, 0.5) is lone
+    pair = dataset(plain(2, 1, per_group=1))
+    assert hold_out(make_split(pair, "grouped", test_share=0.0), pair, 0.01).counts()["val"] == 1
+    with pytest.raises(BadParameter):
+        hold_out(split, data, 1.0)
+
+
+def test_a_folders_own_validation_is_kept(tmp_path, trees):
+    tree = trees.mvtec(tmp_path / "set", ["bottle"]).images("bottle/validation/good", range(2))
+    data = load(tree.write())
+    split = make_split(data)
+    assert hold_out(split, data, 0.5) is split
+    assert split.counts()["val"] == 2
+
+
+def test_support_shots_are_nested_seeded_and_leave_training():
+    data = dataset(plain(40, 8))
+    split = make_split(data)
+    few, left = support_set(data, split, product="p", shots=3, seed=1)
+    more, _ = support_set(data, split, product="p", shots=5, seed=1)
+    assert few.ids < more.ids
+    assert {sample.id for sample in left.on(data, "train")} == few.ids
+    assert left.counts()["test"] == split.counts()["test"]
+    everything, same = support_set(data, split, product="p")
+    assert same is split
+    assert everything.ids == {sample.id for sample in split.on(data, "train")}
+    assert everything.dataset == "made"
+
+
+def test_real_anomalies_leave_the_test_with_their_groups():
+    data = dataset(plain(40, 12, per_group=2))
+    split = make_split(data)
+    support, left = support_set(data, split, product="p", defect_shots=2)
+    assert Counter(sample.defect for sample in support.anomalies) == {"d0": 2, "d1": 2}
+    tested = left.on(data, "test")
+    assert not {sample.id for sample in tested} & support.ids
+    assert not {sample.group for sample in tested} & {sample.group for sample in support.anomalies}
+    assert left.options["defect_shots"] == 2
+
+
+def test_anomalies_of_training_blocks_are_preferred_and_cost_no_test_image():
+    rows = [("p", kind, f"b{block}") for block in range(6) for kind in ["good"] * 5 + ["d"] * 3]
+    data = dataset(rows, default="elpv-blocks")
+    split = make_split(data)
+    support, left = support_set(data, split, product="p", defect_shots=3)
+    assert {split.assignment[sample.id] for sample in support.anomalies} == {"dropped"}
+    assert left.counts() == split.counts()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"), [({"shots": 99}, "99 training"), ({"defect_shots": 7}, "7 anomalies of the kind d0")]
+)
+def test_too_many_shots_are_refused_with_the_numbers(options, told):
+    data = dataset(plain(10, 6))
+    with pytest.raises(DataError, match=told) as caught:
+        support_set(data, make_split(data), product="p", **options)
+    assert caught.value.code == "E_FEW"
+    with pytest.raises(DataError, match="leave no anomaly") as caught:
+        support_set(data, make_split(data), product="p", defect_shots=3)
+    assert caught.value.code == "E_FEW"
+
+
+def test_a_saved_split_comes_back_and_a_changed_one_is_refused(tmp_path):
+    data = dataset(plain())
+    split = hold_out(make_split(data, seed=3), data, 0.2)
+    path = tmp_path / "split.json"
+    split.save(path)
+    again = Split.load(path)
+    assert again == split
+    assert again.digest == split.digest == json.loads(path.read_text())["sha256"]
+    path.write_text(path.read_text().replace('"train"', '"test"', 1))
+    with pytest.raises(DamagedFile, match="was changed"):
+        Split.load(path)
+    for content in ("[]", "{}", "no", '{"sha256": "", "format": 2}'):
+        path.write_text(content)
+        with pytest.raises(DamagedFile):
+            Split.load(path)
+    with pytest.raises(DamagedFile):
+        Split.load(tmp_path / "none.json")
+
+
+def test_applying_a_split_to_another_folder_is_told(tmp_path, trees):
+    root = trees.pool(tmp_path / "parts").write()
+    split = make_split(load(root))
+    trees.save(root / "good/new.png", trees.texture(70))
+    applied = split.apply(load(root))
+    assert len(applied) == 14
+    assert "1 images are not in the split" in applied.notes[-1]
+    (root / "good/1.png").unlink()
+    with pytest.raises(DataError, match=r"parts/pool/good/1 \(1 images") as caught:
+        split.apply(load(root))
+    assert caught.value.code == "E_SPLIT"
