@@ -157,6 +157,7 @@ def _for_a_page(svg: str, name: str) -> str:
     svg = re.sub(r"<g id=\"[^\"]*\">", "<g>", svg)
     svg = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{name}-", svg)
     svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", svg)
+    svg = re.sub(r"font-family: [^;\"]*;? ?", "", svg)
     svg = re.sub(r'<svg ([^>]*?)\s*width="([\d.]+)pt"', r'<svg \1 style="max-width:\2pt"', svg)
     svg = re.sub(r'(<svg [^>]*?)\s*height="[\d.]+pt"', r"\1", svg)
     for colour, variable in VARIABLES.items():

@@ -88,13 +88,13 @@ def overlay(
 def outline(image: Image, mask: Mask, colour: tuple[int, int, int] = OUTLINE) -> Image:
     """The image with a line around each region, at a little distance, so that a thin scratch stays in view."""
     drawn = np.ascontiguousarray(image).copy()
-    distance = max(3, round(max(mask.shape) / 40))
+    distance = max(5, round(max(mask.shape) / 40))
     ring = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * distance + 1, 2 * distance + 1))
     grown = cv2.dilate(np.pad(mask.astype(np.uint8), distance), ring)[distance:-distance, distance:-distance]
     lines, _ = cv2.findContours(grown, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     halo = cv2.polylines(drawn.copy(), lines, True, (0, 0, 0), 4, cv2.LINE_AA)
-    drawn = cv2.addWeighted(drawn, 0.5, halo, 0.5, 0)
-    return cv2.polylines(drawn, lines, True, colour, 2, cv2.LINE_AA).astype(np.uint8, copy=False)
+    softened = cv2.addWeighted(drawn, 0.5, halo, 0.5, 0)
+    return np.asarray(cv2.polylines(softened, lines, True, colour, 2, cv2.LINE_AA), np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
