@@ -58,7 +58,7 @@ def test_no_group_is_ever_on_two_sides_and_no_anomaly_is_trained_on(rows, seed, 
         return
     split = hold_out(split, data, 0.3, seed)
     for places in sides(data, split).values():
-        assert len(places - {"dropped"}) == 1
+        assert len(places - {"dropped"}) <= 1
     for sample in data.samples:
         place = split.assignment[sample.id]
         assert sample.is_normal or place in ("test", "dropped")

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flawsmith.cli.options import AsJson, DataFolder, Debug, LayoutName, ProductName
+from flawsmith.cli.options import AsJson, Debug, LayoutName, ProductName
 from flawsmith.cli.output import show
 
 if TYPE_CHECKING:
     from flawsmith.data.checks import CheckReport
     from flawsmith.data.problems import Problem
+
+Folder = Annotated[
+    Path, typer.Argument(metavar="DIR", help="Folder with your images, or elpv.", readable=False, show_default=False)
+]
 
 app = typer.Typer(help="Look at a folder of images.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -26,7 +31,7 @@ def _data() -> None:
     "check", epilog="Example: flawsmith data check tiles/    or, for the solar cells of elpv-dataset: flawsmith data check elpv"
 )
 def check(
-    folder: DataFolder,
+    folder: Folder,
     layout: LayoutName = "auto",
     product: ProductName = None,
     masks: Annotated[bool, typer.Option("--masks", help="Require a mask for every anomaly.")] = False,
@@ -39,7 +44,7 @@ def check(
 
     report = look(folder, layout, full=not headers, product=product, masks=masks)
     shown = str(folder) if str(folder) == "elpv" else str(report.dataset.root)
-    show(_lines(report, shown), {**report.to_json(), "next": _next(report, shown)}, as_json)
+    show(_lines(report, shown, product), {**report.to_json(), "next": _next(report, shown, product)}, as_json)
     if report.errors:
         typer.echo(_complaint(report, shown), err=True)
         raise typer.Exit(1)
@@ -55,7 +60,7 @@ def _complaint(report: CheckReport, shown: str) -> str:
     return f"flawsmith: {first.code}: {' '.join(told.split())}"
 
 
-def _lines(report: CheckReport, shown: str) -> str:
+def _lines(report: CheckReport, shown: str, product: str | None) -> str:
     data = report.dataset
     lines = [
         f"{shown}: {len(data)} images, {len(data.products)} product{'s' if len(data.products) != 1 else ''}",
@@ -71,7 +76,7 @@ def _lines(report: CheckReport, shown: str) -> str:
         *_problems("errors", report.errors),
         *_problems("warnings", report.warnings),
         *_unmatched(report),
-        f"next     {_next(report, shown)}",
+        f"next     {_next(report, shown, product)}",
     ]
     return "\n".join(lines)
 
@@ -123,13 +128,13 @@ def _unmatched(report: CheckReport) -> list[str]:
     return [f"{len(report.unmatched)} images matched nothing and are not used", *listed, ""]
 
 
-def _next(report: CheckReport, shown: str) -> str:
+def _next(report: CheckReport, shown: str, product: str | None) -> str:
     if report.errors:
         return f"mend the errors, then: flawsmith data check {shlex.quote(shown)}"
     data = report.dataset
     options = "" if data.layout in ("folder", "mtd", "elpv") else f" --layout {shlex.quote(data.layout)}"
-    if len(data.products) > 1:
-        options += f" --product {shlex.quote(data.products[0])}"
+    if product or len(data.products) > 1:
+        options += f" --product {shlex.quote(product or data.products[0])}"
     if not data.defects():
         return f"flawsmith synth {shlex.quote(shown)}{options} --synth draem:2,cutpaste:1 -n 100 --out runs/synthetic"
     return f"flawsmith train {shlex.quote(shown)}{options} --detector patchcore --out runs/model"

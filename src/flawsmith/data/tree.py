@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,14 +100,28 @@ def scan(root: Path) -> Tree:
     Raises:
         DataError: E_ROOT, where `root` is missing, no folder, unreadable, or holds a name that is no text.
     """
-    if not root.is_dir():
-        kind = "is a file" if root.exists() else "does not exist"
-        raise DataError("E_ROOT", f"{root} {kind}; expected a folder with images: check the path", [root])
+    _refuse_no_folder(root)
     hidden: list[str] = []
     strays: list[str] = []
     real = root.resolve()
     top = _scan(root, "", real, (real,), hidden, strays)
     return Tree(root, top, tuple(sorted(hidden, key=natural_key)), tuple(sorted(strays, key=natural_key)))
+
+
+def _refuse_no_folder(root: Path) -> None:
+    try:
+        is_folder = stat.S_ISDIR(root.stat().st_mode)
+    except FileNotFoundError:
+        raise DataError("E_ROOT", f"{root} does not exist; expected a folder with images: check the path", [root]) from None
+    except OSError as error:
+        raise _unreadable(root, error) from error
+    if not is_folder:
+        raise DataError("E_ROOT", f"{root} is a file; expected a folder with images: give the folder that holds it", [root])
+
+
+def _unreadable(folder: Path, error: OSError) -> DataError:
+    told = f"{folder} cannot be read ({error.strerror}); expected a folder you may open: check its path and permissions"
+    return DataError("E_ROOT", told, [folder])
 
 
 def _scan(folder: Path, path: str, real_root: Path, chain: tuple[Path, ...], hidden: list[str], strays: list[str]) -> Folder:
@@ -133,11 +148,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             found = sorted(entries, key=lambda entry: natural_key(entry.name))
     except OSError as error:
-        raise DataError(
-            "E_ROOT",
-            f"{folder} cannot be read ({error.strerror}); expected a folder you may open: change its permissions",
-            [folder],
-        ) from error
+        raise _unreadable(folder, error) from error
     for entry in found:
         if any(ord(letter) < 32 or 0xD800 <= ord(letter) <= 0xDFFF for letter in entry.name):
             raise DataError(
