@@ -49,7 +49,7 @@ def check_source(text: str) -> None:
         UnknownName: it is none of them.
     """
     if text not in ("procedural", "normals") and not is_path(text):
-        raise UnknownName("texture source", text, ["procedural", "normals"], "a folder needs a slash, as in ./textures")
+        raise UnknownName("textures", text, ["procedural", "normals"], "a folder needs a slash, as in ./textures")
 
 
 def open_bank(text: str, normals: Sequence[Sample] = ()) -> TextureBank:

@@ -47,8 +47,8 @@ class Method(BaseModel):
         if not isinstance(values, dict):
             return values
         preset = values.get("preset") or next(iter(cls.presets))
-        if preset not in cls.presets:
-            raise UnknownName(f"preset of {cls.name}", preset, cls.presets)
+        if not isinstance(preset, str) or preset not in cls.presets:
+            raise UnknownName(f"preset of {cls.name}", str(preset), cls.presets)
         return {**cls.presets[preset], **values, "preset": preset}
 
     @classmethod
