@@ -30,8 +30,7 @@ def written(path: Path, evaluation: Evaluation) -> str:
 
 
 def heading_order(html: str, *texts: str) -> list[int]:
-    places = [unescape(html).index(text) for text in texts]
-    return places
+    return [unescape(html).index(text) for text in texts]
 
 
 def assert_self_contained(html: str) -> None:
@@ -69,8 +68,7 @@ def test_report_says_the_verdict_first_then_warnings_then_everything_else(tmp_pa
     )
     body = html.index("<body>")
     assert places[0] > body
-    first_mentions = [place for place in places if place > body]
-    assert first_mentions[:4] == sorted(first_mentions[:4])
+    assert places[:4] == sorted(places[:4])
     sections = re.findall(r"<h2>(.*?)</h2>", html)
     assert sections == [
         "What it sees",
@@ -243,3 +241,25 @@ def test_a_page_refuses_to_compare_different_protocols(evaluation: Evaluation) -
     other = replace(evaluation, metrics={"image_ap": replace(value, record=replace(value.record, image_score="top100"))})
     with pytest.raises(BadParameter, match="image_score"):
         comparison_section("x", [evaluation, other])
+
+
+def test_a_flagged_split_takes_the_promise_back(tmp_path: Path, evaluation: Evaluation) -> None:
+    promise = "Nothing of the test set touched training"
+    opening = written(tmp_path, evaluation).split("<nav")[0]
+    assert promise in opening
+    flagged = written(tmp_path, replace(evaluation, split={"flags": ["leaks near-duplicates"]})).split("<nav")[0]
+    assert promise not in flagged
+    assert "The split leaks near-duplicates." in flagged
+
+
+def test_a_find_for_the_wrong_reason_says_so(tmp_path: Path, evaluation: Evaluation) -> None:
+    def astray(result: ImageResult) -> ImageResult:
+        if result.sample.is_normal:
+            return result
+        mask = result.sample.mask()
+        away = np.zeros(mask.shape, np.float32)
+        away[(0 if mask[32:].any() else -1), (0 if mask[:, 32:].any() else -1)] = 1
+        return ImageResult(result.sample, replace(result.prediction, map=away, verdict="defect"))
+
+    html = written(tmp_path, replace(evaluation, results=tuple(map(astray, evaluation.results))))
+    assert "strongest response outside the marked defect" in html

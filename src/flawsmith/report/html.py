@@ -84,9 +84,10 @@ def verdict_blocks(evaluation: Evaluation) -> tuple[Block, ...]:
     """The verdict in words, key figures, and what a reader must know."""
     counts = Confusion.of(evaluation.results, evaluation.threshold)
     source = f"Threshold {significant(evaluation.threshold)}, from {evaluation.threshold_source}."
+    promise = "" if evaluation.split.get("flags") else PROTOCOLS.get(evaluation.protocol, evaluation.protocol)
     return (
         Text(counts.sentence(), "verdict"),
-        Text(f"{source} {PROTOCOLS.get(evaluation.protocol, evaluation.protocol)}"),
+        Text(f"{source} {promise}".rstrip()),
         Warnings(warnings_of(evaluation)),
         Facts(tuple(_facts(evaluation, counts))),
     )
@@ -228,7 +229,7 @@ def synthetic_section(title: str, anomalies: Mapping[str, Sequence[Anomaly]], te
     return Section(title, (*lead, *(synthetic_gallery(items, heading=name) for name, items in anomalies.items())))
 
 
-def evaluation_section(title: str, evaluation: Evaluation, text: str = "", *, prefix: str, most: int = 3) -> Section:
+def evaluation_section(title: str, evaluation: Evaluation, text: str = "", *, prefix: str, most: int = 4) -> Section:
     """One evaluation on a page of several: verdict, pictures and histogram. `prefix` must differ between evaluations."""
     lead = (Text(text),) if text else ()
     verdict = [block for block in verdict_blocks(evaluation) if not isinstance(block, Facts)]

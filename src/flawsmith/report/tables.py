@@ -12,6 +12,9 @@ from flawsmith.report.outcomes import Confusion, is_called_defective
 from flawsmith.report.page import Cell, Column, Table
 from flawsmith.report.wording import DASH, decimal, interval_of, percent, significant, title_of, why
 
+COMPARED = ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "pixel_aupro")
+"""Metrics of comparisons. F1-max stays out: its threshold is chosen on the test set."""
+
 
 def metric_cell(value: MetricValue | None) -> Cell:
     """Three decimals with the interval below; a dash with the reason below where there is no number."""
@@ -78,8 +81,8 @@ def protocol_table(metrics: Mapping[str, MetricValue]) -> Table:
         Column("Mask rule", lambda item: item[1].record.mask_rule or DASH),
         Column("Image score", lambda item: item[1].record.image_score or DASH),
         Column("Regions", lambda item: _regions(item[1])),
-        Column("Images", lambda item: _images(item[1]), number=True),
-        Column("Pixels", lambda item: _pixels(item[1]), number=True),
+        Column("Images", lambda item: _images(item[1])),
+        Column("Pixels", lambda item: _pixels(item[1])),
     ]
     return Table.of(list(metrics.items()), columns)
 
@@ -114,12 +117,12 @@ def _pixels(value: MetricValue) -> Cell | str:
 
 
 def comparison_table(evaluations: Sequence[Evaluation], caption: str = "") -> Table:
-    """One row per evaluation, one column per metric that at least one of them has.
+    """One row per evaluation, one column per metric of `COMPARED` that at least one of them has.
 
     Raises:
         BadParameter: two values of one column were measured by different protocols.
     """
-    ids = [m for m in METRIC_IDS if any(m in e.metrics and e.metrics[m].defined for e in evaluations)]
+    ids = [m for m in COMPARED if any(m in e.metrics and e.metrics[m].defined for e in evaluations)]
     for metric in ids:
         _refuse_mixed_protocols(evaluations, metric)
     counts = {id(e): Confusion.of(e.results, e.threshold) for e in evaluations}
