@@ -71,11 +71,14 @@ def construction_only_stores(case: SynthesizerCase) -> None:
 
 
 def recipe_builds_the_same_method(case: SynthesizerCase) -> None:
-    """Recipe → JSON → method → recipe is identity."""
+    """Recipe → JSON → method → recipe is identity, and the method so built makes the same pixels."""
     method = case.make()
     recipe = MethodRecipe.model_validate_json(method.recipe().model_dump_json())
     assert recipe.name == method.name, f"the recipe is named {recipe.name}, the method {method.name}"
-    assert type(method).from_params(recipe.params).recipe() == recipe, "a method built from its recipe has another recipe"
+    rebuilt = type(method).from_params(recipe.params)
+    assert rebuilt.recipe() == recipe, "a method built from its recipe has another recipe"
+    again = rebuilt.fit(case.support()).synthesize([case.request(0)])[0]
+    assert digest(again) == digest(case.some(1)[0]), "a method built from its recipe makes other pixels: a parameter is missing"
 
 
 def entry_states_the_same_traits(case: SynthesizerCase) -> None:

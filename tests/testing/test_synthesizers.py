@@ -1,0 +1,377 @@
+"""Every registered synthesizer passes every check, and every check catches a synthesizer that breaks its clause."""
+
+import functools
+import socket
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from pydantic import Field, PrivateAttr
+
+from flawsmith.core.errors import NotFitted, UnknownName
+from flawsmith.core.methods import Method, MethodRecipe
+from flawsmith.core.registry import Entry, build_synthesizer, synthesizers
+from flawsmith.core.requests import Anomaly, Provenance
+from flawsmith.core.samples import GOOD
+from flawsmith.core.seeding import Seed
+from flawsmith.core.synthesizer import SynthesizerTraits
+from flawsmith.masks.boxes import inside, random_box
+from flawsmith.synthesis.training_free import Placed, TrainingFree
+from flawsmith.testing.report import NotConforming
+from flawsmith.testing.synthesizer_case import SynthesizerCase
+from flawsmith.testing.synthesizers import CHECKS, check_synthesizer
+
+DOCS = Path(__file__).parents[2] / "docs" / "synthesis"
+
+MEMBERS = [{"method": {"name": "draem"}, "weight": 2}, {"method": {"name": "cutpaste"}}]
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "cutpaste": ("cutpaste", {}),
+    "cutpaste-asbench": ("cutpaste", {"preset": "asbench"}),
+    "cutpaste_scar": ("cutpaste_scar", {}),
+    "cutpaste_scar-asbench": ("cutpaste_scar", {"preset": "asbench"}),
+    "draem": ("draem", {}),
+    "draem-asbench": ("draem", {"preset": "asbench"}),
+    "draem-normals": ("draem", {"textures": "normals"}),
+    "mix": ("mix", {"members": MEMBERS}),
+    "mix-scar": ("mix", {"members": [*MEMBERS, {"method": {"name": "cutpaste_scar"}}]}),
+}
+
+
+def test_no_registered_method_stays_outside() -> None:
+    assert {name for name, _ in CASES.values()} == set(synthesizers.names())
+
+
+@functools.cache
+def case_of(label: str) -> SynthesizerCase:
+    name, params = CASES[label]
+    return SynthesizerCase(lambda: build_synthesizer(MethodRecipe(name=name, params=params)), DOCS)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("label", CASES)
+def test_conforms(label: str, check: str) -> None:
+    CHECKS[check](case_of(label))
+
+
+# --- teeth: an honest synthesizer, and one broken in each clause
+
+TRAITS = SynthesizerTraits(takes_mask=True, area=(0.001, 0.2))
+
+
+class Honest(TrainingFree):
+    """Darken a square."""
+
+    name: ClassVar[str] = "honest"
+    traits: ClassVar[SynthesizerTraits] = TRAITS
+    depth: int = Field(default=40, ge=10, le=90)
+
+    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
+        side = image.shape[0] // 4
+        box = random_box((side, side), image.shape, seed.numpy("box"))
+        chosen = np.zeros(image.shape[:2], bool)
+        chosen[inside(box)] = True
+        chosen = chosen if mask is None else mask.copy()
+        chosen = chosen if foreground is None else chosen & foreground
+        changed = image.copy()
+        changed[chosen] = np.where(image[chosen] > 128, image[chosen] - self.depth, image[chosen] + self.depth)
+        return Placed(changed, chosen, {"box": box})
+
+
+def with_answer(change: Any) -> type[Honest]:
+    """An honest synthesizer whose anomalies are changed after the fact."""
+
+    class Broken(Honest):
+        def _answer(self, request: Any) -> Anomaly:
+            return change(super()._answer(request), request)
+
+    return Broken
+
+
+def altered(anomaly: Anomaly, **fields: Any) -> Anomaly:
+    values = {name: getattr(anomaly, name) for name in Anomaly.__dataclass_fields__}
+    return Anomaly(**{**values, **fields})
+
+
+class OpensFiles(Honest):
+    def model_post_init(self, _: Any) -> None:
+        Path(__file__).read_bytes()
+
+
+class DrawsWhenBuilt(Honest):
+    def model_post_init(self, _: Any) -> None:
+        np.random.rand()  # noqa: NPY002
+
+
+class ForgetsDepth(Honest):
+    def recipe(self) -> MethodRecipe:
+        return MethodRecipe(name="honest", params={"depth": 30})
+
+
+class OtherTraits(Honest):
+    traits: ClassVar[SynthesizerTraits] = SynthesizerTraits(coarse_label=True)
+
+
+class ReturnsCopy(Honest):
+    def fit(self, support: Any) -> Any:
+        return self.model_copy()
+
+
+class CountsFits(Honest):
+    _fits: int = PrivateAttr(0)
+
+    def fit(self, support: Any) -> Any:
+        self._fits += 1
+        return self
+
+    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
+        return super().place(image, seed.child(self._fits), foreground, mask)
+
+
+class WritesSupport(Honest):
+    def fit(self, support: Any) -> Any:
+        support.normals[0].image()[0, 0] = 7
+        return self
+
+
+class NeverUnfitted(Honest):
+    traits: ClassVar[SynthesizerTraits] = SynthesizerTraits(takes_mask=True, trainable=True)
+
+
+class Reversing(Honest):
+    def synthesize(self, requests: Any) -> Any:
+        return super().synthesize(requests)[::-1]
+
+
+class PaintsInPlace(Honest):
+    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
+        placed = super().place(image, seed, foreground, mask)
+        image[...] = placed.image
+        return placed
+
+
+class HandsOutItsInput(Honest):
+    def _labelled(self, request: Any, image: Any, placed: Placed) -> Anomaly:
+        return altered(super()._labelled(request, image, placed), image=image)
+
+
+class AcceptsMasksUndeclared(Honest):
+    traits: ClassVar[SynthesizerTraits] = SynthesizerTraits(area=(0.001, 0.2))
+
+    def _check_mask(self, mask: Any, image: Any) -> None: ...
+
+
+class IgnoresMasks(Honest):
+    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
+        return super().place(image, seed, foreground, None)
+
+
+class NeedsNothing(Honest):
+    def _answer(self, request: Any) -> Anomaly:
+        if request.normal is None:
+            black = np.zeros((32, 32, 3), np.uint8)
+            return Anomaly(black, black[..., 0] > 0, GOOD, None, "none", None, Provenance("honest", {}, "0", {}, None))
+        return super()._answer(request)
+
+
+class Moody(Honest):
+    _calls: int = PrivateAttr(0)
+
+    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
+        self._calls += 1
+        return super().place(image, seed.child(self._calls), foreground, mask)
+
+
+class AlwaysTheSame(Honest):
+    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
+        return super().place(image, Seed(0), foreground, mask)
+
+
+class CountsInBatch(Honest):
+    def synthesize(self, requests: Any) -> Any:
+        return [
+            super(CountsInBatch, self.model_copy(update={"depth": 10 + k})).synthesize([r])[0] for k, r in enumerate(requests)
+        ]
+
+
+class HashesText(Honest):
+    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
+        return super().place(image, seed.child(hash("salted per process")), foreground, mask)
+
+
+class ReadsGlobal(Honest):
+    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
+        state = np.random.get_state()  # noqa: NPY002
+        placed = super().place(image, seed.child(int(np.random.randint(1000))), foreground, mask)  # noqa: NPY002
+        np.random.set_state(state)  # noqa: NPY002
+        return placed
+
+
+class MovesGlobal(Honest):
+    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
+        np.random.rand()  # noqa: NPY002
+        return super().place(image, seed, foreground, mask)
+
+
+class OftenNothing(Honest):
+    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
+        placed = super().place(image, seed, foreground, mask)
+        return placed if seed.numpy("coin").random() < 0.8 else Placed(image, np.zeros_like(placed.mask))
+
+
+class TooLarge(Honest):
+    traits: ClassVar[SynthesizerTraits] = SynthesizerTraits(takes_mask=True, area=(0.001, 0.01))
+
+
+class LosesDepth(Honest):
+    _secret: int = PrivateAttr(0)
+
+    def model_post_init(self, _: Any) -> None:
+        self._secret = Path(__file__).stat().st_ino + id(self)
+
+    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
+        return super().place(image, seed.child(self._secret), foreground, mask)
+
+
+class CropsToEight(Honest):
+    def _labelled(self, request: Any, image: Any, placed: Placed) -> Anomaly:
+        answer = super()._labelled(request, image, placed)
+        h, w = (side // 8 * 8 for side in image.shape[:2])
+        return altered(answer, image=answer.image[:h, :w].copy())
+
+
+class AcceptsTiny(Honest):
+    def _check_image(self, image: Any, name: str) -> None: ...
+
+
+class DividesBySpread(Honest):
+    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
+        assert image.std() > 0
+        return super().place(image, seed, foreground, mask)
+
+
+class LeavesForeground(Honest):
+    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
+        return super().place(image, seed, None, mask)
+
+
+class FailsAtTheEnd(Honest):
+    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
+        1 // (90 - self.depth)
+        return super().place(image, seed, foreground, mask)
+
+
+class TakesAnything(Honest):
+    @classmethod
+    def from_params(cls, params: Any) -> Any:
+        return cls(**{key: value for key, value in params.items() if key in cls.model_fields and key == "preset"})
+
+
+class ForgivesUnknown(Honest):
+    @classmethod
+    def from_params(cls, params: Any) -> Any:
+        return super().from_params({key: value for key, value in params.items() if key in cls.model_fields})
+
+
+class LooksUpNames(Honest):
+    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
+        socket.getaddrinfo("localhost", 9)
+        return super().place(image, seed, foreground, mask)
+
+
+def outside_pixel(anomaly: Anomaly, _: Any) -> Anomaly:
+    image = anomaly.image.copy()
+    y, x = np.argwhere(~anomaly.mask)[0]
+    image[y, x] ^= 1
+    return altered(anomaly, image=image)
+
+
+TEETH: dict[str, list[type[Method]]] = {
+    "construction_only_stores": [OpensFiles, DrawsWhenBuilt],
+    "recipe_builds_the_same_method": [ForgetsDepth],
+    "entry_states_the_same_traits": [OtherTraits],
+    "fit_returns_self": [ReturnsCopy],
+    "fitting_twice_equals_once": [CountsFits],
+    "fit_leaves_the_support_alone": [WritesSupport],
+    "unfitted_use_is_refused_where_it_learns": [NeverUnfitted],
+    "output_has_the_right_form": [
+        with_answer(lambda a, _: altered(a, mask=a.mask.astype(np.uint8))),
+        with_answer(lambda a, _: altered(a, image=a.image.astype(np.float32))),
+    ],
+    "one_anomaly_per_request_in_order": [Reversing],
+    "normals_stay_untouched": [PaintsInPlace, HandsOutItsInput],
+    "local_outside_the_mask": [with_answer(outside_pixel)],
+    "label_follows_the_mask": [with_answer(lambda a, _: altered(a, mask=np.zeros_like(a.mask)))],
+    "masked_pixels_changed": [with_answer(lambda a, _: altered(a, mask=np.ones_like(a.mask)))],
+    "clean_is_the_twin_it_says": [
+        with_answer(lambda a, _: altered(a, clean=a.image)),
+        with_answer(lambda a, _: altered(a, clean=None)),
+    ],
+    "soft_mask_lies_in_the_mask": [with_answer(lambda a, _: altered(a, soft_mask=np.ones(a.mask.shape, np.float32)))],
+    "asked_mask_is_kept_or_refused": [AcceptsMasksUndeclared, IgnoresMasks],
+    "asked_defect_is_named": [with_answer(lambda a, _: altered(a, defect="mine"))],
+    "missing_normal_is_refused": [NeedsNothing],
+    "same_seed_same_pixels": [Moody, AlwaysTheSame],
+    "batch_and_order_do_not_matter": [CountsInBatch],
+    "fresh_process_same_pixels": [HashesText],
+    "global_generators_are_left_alone": [ReadsGlobal, MovesGlobal],
+    "spread_is_as_declared": [OftenNothing, TooLarge],
+    "provenance_replays": [LosesDepth],
+    "odd_sizes_work": [CropsToEight, AcceptsTiny],
+    "plain_pictures_work": [DividesBySpread],
+    "foreground_confines": [LeavesForeground],
+    "extreme_parameters_work": [FailsAtTheEnd],
+    "bad_parameters_are_named": [TakesAnything],
+    "unknown_parameters_are_refused": [ForgivesUnknown],
+    "network_is_not_used": [LooksUpNames],
+    "page_is_complete": [Honest],
+}
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def register(method: type[Method]) -> None:
+        entry = Entry("honest", f"{__name__}:{method.__qualname__}", "darken a square", "Honest 2024", TRAITS)
+        monkeypatch.setitem(synthesizers.entries, "honest", entry)  # type: ignore[arg-type]
+
+    return register
+
+
+def test_every_check_has_teeth() -> None:
+    assert TEETH.keys() == CHECKS.keys()
+
+
+@pytest.mark.parametrize(("check", "index"), [(check, k) for check, broken in TEETH.items() for k in range(len(broken))])
+def test_a_broken_synthesizer_is_caught(check: str, index: int, registered: Any, tmp_path: Path) -> None:
+    broken = TEETH[check][index]
+    registered(broken)
+    case = SynthesizerCase(lambda: broken.from_params({}), tmp_path)  # type: ignore[arg-type, return-value]
+    with pytest.raises((AssertionError, ZeroDivisionError)):
+        CHECKS[check](case)
+
+
+def test_the_honest_one_passes_everything(registered: Any, tmp_path: Path) -> None:
+    registered(Honest)
+    (tmp_path / "honest.md").write_text("honest.png, Honest 2024: `foreground`, `depth`")
+    check_synthesizer(lambda: Honest.from_params({}), docs=tmp_path, seeds=32).raise_if_failed()
+
+
+def test_expected_failures_are_strict() -> None:
+    expected = {"fit_returns_self": "it returns a copy", "network_is_not_used": "repaired long ago"}
+    report = check_synthesizer(lambda: ReturnsCopy.from_params({}), expected_failures=expected, seeds=8)
+    assert report.names("expected failure") == ("fit_returns_self",)
+    assert report.names("unexpected pass") == ("network_is_not_used",)
+    with pytest.raises(NotConforming, match="network_is_not_used: unexpected pass"):
+        report.raise_if_failed()
+    with pytest.raises(UnknownName, match="fit_returns_self"):
+        check_synthesizer(lambda: Honest.from_params({}), expected_failures={"fit_return_self": "?"})
+
+
+def test_a_trainable_method_may_refuse_unfitted() -> None:
+    class Learns(NeverUnfitted):
+        def synthesize(self, requests: Any) -> Any:
+            if self._support is None:
+                raise NotFitted(self.name)
+            return super().synthesize(requests)
+
+    CHECKS["unfitted_use_is_refused_where_it_learns"](SynthesizerCase(lambda: Learns.from_params({})))
