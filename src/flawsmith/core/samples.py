@@ -55,6 +55,11 @@ class ImageSource(Protocol):
         """Whether the pixel truth is known. True for normals: they have no defect anywhere."""
         ...
 
+    @property
+    def mask_rule(self) -> str:
+        """How a mask value becomes a defect pixel, for the record of a pixel metric."""
+        ...
+
     def size(self) -> tuple[int, int]:
         """(H, W), from the header where there is a file."""
         ...
@@ -86,6 +91,11 @@ class ArraySource:
     def has_mask(self) -> bool:
         """Whether the pixel truth is known."""
         return self.labelled is not None
+
+    @property
+    def mask_rule(self) -> str:
+        """Masks in memory are taken as they are."""
+        return "as given"
 
     def size(self) -> tuple[int, int]:
         """(H, W)."""

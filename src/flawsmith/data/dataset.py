@@ -58,6 +58,12 @@ class Dataset:
         """Whether the pixel truth of at least one anomaly is known."""
         return any(sample.has_mask for sample in self.samples if not sample.is_normal)
 
+    @property
+    def mask_rule(self) -> str:
+        """How mask values become defect pixels, for the record of a pixel metric."""
+        rules = {sample.source.mask_rule for sample in self.samples if not sample.is_normal and sample.has_mask}
+        return ", ".join(sorted(rules)) or "no masks"
+
     def counts(self) -> dict[tuple[str, SplitName, str], int]:
         """(product, split, defect) → number of images, in the order of the samples."""
         return dict(Counter((sample.product, sample.split, sample.defect) for sample in self.samples))

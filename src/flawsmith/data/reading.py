@@ -66,6 +66,9 @@ class MaskEncoding:
             f"mask encoding {text!r} is unknown; expected binary or threshold:T with T in 0…254, as in threshold:127"
         )
 
+    def __str__(self) -> str:
+        return f"threshold:{self.threshold}" if self.kind == "threshold" else self.kind
+
 
 BINARY = MaskEncoding()
 
@@ -196,6 +199,11 @@ class FileSource:
     def has_mask(self) -> bool:
         """Whether the pixel truth is known; True for normals."""
         return self.defect == GOOD or (bool(self.masks) and not self.blank)
+
+    @property
+    def mask_rule(self) -> str:
+        """How a mask value becomes a defect pixel."""
+        return str(self.encoding)
 
     def size(self) -> tuple[int, int]:
         """(H, W) from the header, after the EXIF orientation."""

@@ -203,6 +203,7 @@ def _measured(
     labels = np.array([not result.sample.is_normal for result in results])
     scores = np.array([result.prediction.score for result in results])
     defects = [result.sample.defect for result in results]
+    names = [result.sample.source.location for result in results]
     origin = inspector.origin
     return Evaluation(
         name=f"{inspector.detector.name} on {origin.product}",
@@ -210,8 +211,8 @@ def _measured(
         dataset=data.name,
         product=origin.product,
         protocol="honest",
-        metrics=score_maps(maps, masks, labels=labels, scores=scores).values,
-        per_defect=per_defect(maps, masks, defects, scores=scores),
+        metrics=score_maps(maps, masks, labels=labels, scores=scores, names=names, mask_rule=data.mask_rule),
+        per_defect=per_defect(maps, masks, defects, scores=scores, names=names, mask_rule=data.mask_rule),
         results=results,
         threshold=inspector.threshold.value,
         threshold_source=inspector.threshold.source,

@@ -8,7 +8,7 @@ with the SHA-256 of each. No pickle; a changed or missing file is refused.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -51,6 +51,11 @@ class Origin:
     digests: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     uses_real_anomalies: bool = False
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """The inverse of `dataclasses.asdict` after a trip through JSON, where tuples become lists."""
+        return cls(**{**value, "digests": tuple(value["digests"]), "warnings": tuple(value["warnings"])})
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +112,7 @@ class Inspector:
         self.split.save(folder / "split.json")
         write_json(folder / "metrics.json", dict(self.metrics))
         told = {"format": FORMAT, "detector": self.detector.name, "threshold": self.threshold.to_json()}
-        write_json(folder / "inspector.json", {**told, "origin": {**vars(self.origin)}})
+        write_json(folder / "inspector.json", {**told, "origin": asdict(self.origin)})
         write_text(folder / "card.md", card_of(self.detector, self.recipe, self.threshold, self.origin, self.metrics))
         digests = {
             file.name: sha256_file(file)
@@ -129,13 +134,12 @@ class Inspector:
         if told.get("format") != FORMAT:
             raise DamagedFile(f"{folder} has format {told.get('format')}; expected {FORMAT}: train it again with this version")
         detector = detectors.entry(told["detector"]).resolve().load(folder)
-        origin = {key: tuple(value) if isinstance(value, list) else value for key, value in told["origin"].items()}
         return cls(
             detector,
             TrainingRecipe.read(folder / "recipe.yaml"),
             Split.load(folder / "split.json"),
             Threshold.from_json(told["threshold"]),
-            Origin(**origin),
+            Origin.from_json(told["origin"]),
             read_json(folder / "metrics.json"),
         )
 

@@ -72,8 +72,7 @@ def normal_quantile(scores: Sequence[float], false_alarms: float, of_what: str) 
 
 def turned_copies(images: Iterable[Image]) -> list[Image]:
     """Mirror images and half turns: the nearest thing to unseen normals where too few exist to hold one out."""
-    turns = (lambda image: image[::-1], lambda image: image[:, ::-1], lambda image: image[::-1, ::-1])
-    return [np.ascontiguousarray(turn(image)) for image in images for turn in turns]
+    return [np.ascontiguousarray(turned) for image in images for turned in (image[::-1], image[:, ::-1], image[::-1, ::-1])]
 
 
 def find_threshold(detector: Detector, held_out: Sequence[Image], seen: Sequence[Image], false_alarms: float) -> Threshold:
