@@ -9,7 +9,7 @@ from flawsmith.core.registry import Entry
 ENTRIES = (
     Entry(
         "memseg",
-        target="flawsmith.detectors.memseg:MemSeg",
+        target="flawsmith.detectors.memseg.detector:MemSeg",
         summary="compares features with the nearest stored normal and decodes the difference into a mask; learns from anomalies",
         paper="Yang, Wu and Feng, MemSeg, Engineering Applications of Artificial Intelligence 119 (2023), arXiv 2205.00908",
         traits=DetectorTraits(
