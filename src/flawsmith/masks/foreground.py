@@ -115,13 +115,15 @@ def _from_folder(folder: str, shape: Sequence[int], sample_id: str) -> Mask:
 
 @lru_cache(maxsize=16)
 def _mask_files(folder: str) -> dict[str, Path]:
-    """Mask files by stem, and by parent/stem, so that stems may repeat between products."""
+    """Mask files by stem where they lie in the folder itself, and by product/stem where a subfolder is named like the product."""
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise BadParameter(f"foreground is {folder}, which is no folder; expected a folder of masks: check the path")
-    files = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
-    found = {path.stem: path for path in files}
-    return found | {f"{path.parent.name}/{path.stem}": path for path in files}
+    found: dict[str, Path] = {}
+    for path in sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES):
+        parents = path.relative_to(root).parts[:-1]
+        found.update({f"{parent}/{path.stem}": path for parent in parents} if parents else {path.stem: path})
+    return found
 
 
 def _grey(image: Image) -> Grey:

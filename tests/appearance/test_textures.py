@@ -1,0 +1,99 @@
+import cv2
+import numpy as np
+import pytest
+
+from flawsmith.appearance.procedural import KINDS, render
+from flawsmith.appearance.textures import PictureCache, ProceduralTextures, open_bank
+from flawsmith.core.errors import BadParameter, DataError, NeedUnmet, UnknownName
+from flawsmith.core.seeding import Seed
+from flawsmith.testing.toy import toy_normals
+
+
+def write(path, value, size=(20, 30)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.full((*size, 3), value, np.uint8))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [(64, 64), (32, 61), (90, 40)])
+def test_procedural_textures_have_structure_and_repeat(kind, size):
+    one, again = (render(Seed(3, (kind,)), size, kind) for _ in range(2))
+    np.testing.assert_array_equal(one, again)
+    assert one.shape == (*size, 3)
+    assert one.dtype == np.uint8
+    assert one.std() > 2
+
+
+def test_procedural_banks_differ_by_item_and_seed():
+    bank = ProceduralTextures()
+    pictures = [bank.image(k, (48, 48)).tobytes() for k in range(30)]
+    assert len(set(pictures)) == 30
+    assert ProceduralTextures(seed=1).image(0, (48, 48)).tobytes() != pictures[0]
+    assert bank.name(6) == "procedural/6-marble"
+
+
+def test_large_textures_are_enlarged():
+    assert ProceduralTextures().image(2, (700, 900)).shape == (700, 900, 3)
+
+
+def test_folders_are_searched_with_their_subfolders(tmp_path):
+    write(tmp_path / "b" / "x.png", 10)
+    write(tmp_path / "a.jpg", 200)
+    (tmp_path / "notes.txt").write_text("no picture")
+    bank = open_bank(str(tmp_path))
+    assert [bank.name(k) for k in range(len(bank))] == ["a.jpg", "b/x.png"]
+    picture = bank.image(1, (16, 8))
+    assert picture.shape == (16, 8, 3)
+    assert (picture == 10).all()
+    assert not picture.flags.writeable
+
+
+def test_a_broken_texture_names_its_file(tmp_path):
+    (tmp_path / "x.png").write_bytes(b"<html>")
+    with pytest.raises(DataError, match=r"x\.png"):
+        open_bank(str(tmp_path)).image(0, (16, 16))
+
+
+def test_normals_as_textures():
+    normals = toy_normals(2, Seed(0), 40)
+    bank = open_bank("normals", normals)
+    assert bank.name(1) == normals[1].id
+    np.testing.assert_array_equal(bank.image(1, (40, 40)), normals[1].image())
+    with pytest.raises(NeedUnmet, match="normal pictures"):
+        open_bank("normals")
+
+
+def test_normals_of_one_name_do_not_mix():
+    for seed in range(3):
+        normals = toy_normals(1, Seed(seed), 40)
+        np.testing.assert_array_equal(open_bank("normals", normals).image(0, (40, 40)), normals[0].image())
+
+
+@pytest.mark.parametrize(
+    ("word", "error", "told"),
+    [
+        ("procedual", UnknownName, "did you mean procedural?"),
+        ("dtd", UnknownName, "needs a slash"),
+        ("./no/such/folder", BadParameter, "no folder"),
+    ],
+)
+def test_refuses_sources_that_are_not_there(word, error, told):
+    with pytest.raises(error) as caught:
+        open_bank(word)
+    assert told in str(caught.value)
+
+
+def test_refuses_a_folder_without_pictures(tmp_path):
+    with pytest.raises(BadParameter, match="holds no picture"):
+        open_bank(str(tmp_path))
+
+
+def test_the_cache_keeps_what_was_used_last():
+    cache, made = PictureCache(3 * 300), []
+
+    def picture(key):
+        return cache.get(key, lambda: made.append(key) or np.zeros((10, 10, 3), np.uint8))
+
+    for key in "abcadab":
+        picture(key)
+    assert made == ["a", "b", "c", "d", "b"]
