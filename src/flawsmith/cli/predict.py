@@ -24,7 +24,7 @@ def predict(
 
     Example: flawsmith predict models/tiles new/*.png --out findings
     """
-    from flawsmith.inspection.findings import write_findings
+    from flawsmith.report.findings import write_findings
     from flawsmith.inspection.inspector import Inspector
 
     inspector = Inspector.load(model)

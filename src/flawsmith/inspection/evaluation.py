@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -116,7 +116,9 @@ class Evaluation:
         }
 
 
-def evaluate(inspector: Inspector, data: Dataset, *, require: Sequence[str] = (), command: str = "") -> Evaluation:
+def evaluate(
+    inspector: Inspector, data: Dataset, *, require: Sequence[str] = (), name: str = "", command: str = ""
+) -> Evaluation:
     """Run an inspector over the test images of `data`.
 
     The test images are those of the inspector's own split where `data` is what it was trained on, otherwise every image of the
@@ -126,6 +128,7 @@ def evaluate(inspector: Inspector, data: Dataset, *, require: Sequence[str] = ()
         inspector: a trained inspector.
         data: the data set it was trained on, or another folder of the same product.
         require: metric ids that must be defined.
+        name: what to call the result; empty: the detector and the product.
         command: what the user typed, for the record.
 
     Raises:
@@ -141,7 +144,13 @@ def evaluate(inspector: Inspector, data: Dataset, *, require: Sequence[str] = ()
     _refuse_seen(inspector, samples)
     with use_threads() as threads:
         results, per_image = _predicted(inspector, samples)
-    return _measured(inspector, data, results, {"threads": str(threads)}, per_image, command)
+    measured = _measured(inspector, data, results, per_image)
+    return replace(
+        measured,
+        name=name or measured.name,
+        command=command,
+        environment={**environment(), "threads": str(threads)},
+    )
 
 
 def test_samples(inspector: Inspector, data: Dataset) -> tuple[Sample, ...]:
@@ -194,9 +203,7 @@ def _measured(
     inspector: Inspector,
     data: Dataset,
     results: tuple[ImageResult, ...],
-    machine: Mapping[str, str],
     per_image: float,
-    command: str,
 ) -> Evaluation:
     maps = [result.prediction.map for result in results]
     masks = [result.sample.mask() if result.sample.has_mask else None for result in results]
@@ -219,8 +226,8 @@ def _measured(
         recipe=inspector.recipe.model_dump(mode="json"),
         split=split_record(inspector, len(results), int(labels.sum())),
         timings={"train_seconds": float(inspector.metrics["train_seconds"]), "predict_ms_per_image": per_image},
-        command=command,
-        environment={**environment(), **machine},
+        command="",
+        environment={},
         licence=" ".join(part for part in (data.licence, data.citation) if part),
         warnings=origin.warnings,
     )
