@@ -24,8 +24,8 @@ def predict(
 
     Example: flawsmith predict models/tiles new/*.png --out findings
     """
-    from flawsmith.report.findings import write_findings
     from flawsmith.inspection.inspector import Inspector
+    from flawsmith.report.findings import write_findings
 
     inspector = Inspector.load(model)
     findings = write_findings(inspector, images, out, overwrite=overwrite)

@@ -33,10 +33,14 @@ OPENING = (
     "An inspector learns from {normals} photographs of good solar cells and is tested on cells of other modules, good and "
     "defective. No defective cell was seen in training."
 )
-SYNTHETIC = "Defects made on good cells: memseg learns from a mix of these three methods. Each is followed by its mask and by what changed."
+SYNTHETIC = (
+    "Defects made on good cells: memseg learns from a mix of these three methods. Each is followed by its mask and by what "
+    "changed."
+)
 COMPARED = (
-    "All rows use the same good cells' number, seed and threshold rule. The last row is a warning: a random split puts neighbouring "
-    "cells of one module into training and test. It is not comparable with the others; it measures memory as well as skill."
+    "All rows learn from the same number of good cells, with the same seed and threshold rule. The last row is a warning: a random "
+    "split puts neighbouring cells of one module into training and test. It is not comparable with the others; it measures memory "
+    "as well as skill."
 )
 
 

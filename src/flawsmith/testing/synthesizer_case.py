@@ -45,6 +45,11 @@ class OpenSource:
         """These are normals."""
         return True
 
+    @property
+    def mask_rule(self) -> str:
+        """Masks in memory are taken as they are."""
+        return "as given"
+
     def size(self) -> tuple[int, int]:
         """(H, W)."""
         return self.pixels.shape[0], self.pixels.shape[1]

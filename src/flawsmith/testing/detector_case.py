@@ -1,0 +1,246 @@
+"""What the checks on a detector share: a texture with defects that cannot be missed, tasks, digests, a fresh process."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+from flawsmith.core.arrays import Image
+from flawsmith.core.detector import Detector, ItemStream, Prediction, StreamItem, TrainingTask
+from flawsmith.core.samples import GOOD, Region, Sample, SupportSet
+from flawsmith.core.seeding import Seed
+from flawsmith.data.resize import resize_image
+from flawsmith.testing.toy import toy_texture
+
+SIDE = 64
+ROOT = Seed(21, ("conformance", "detector"))
+NORMALS = 5
+
+
+class TouchedByMistake(AssertionError):
+    """Something was read that this training may not see."""
+
+
+class Interrupted(Exception):
+    """A training was stopped from outside."""
+
+
+@dataclass(frozen=True, eq=False)
+class WatchedSource:
+    """Pixels that a method could change, so that it is seen when it does; or that raise when they are read."""
+
+    pixels: Image
+    labelled: tuple[Region, ...] = ()
+    refusal: Exception | None = None
+
+    @property
+    def location(self) -> str:
+        """For messages."""
+        return "conformance picture"
+
+    @property
+    def has_mask(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def mask_rule(self) -> str:
+        """Masks in memory are taken as they are."""
+        return "as given"
+
+    def size(self) -> tuple[int, int]:
+        """(H, W)."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+    def image(self) -> Image:
+        """The very array, writable."""
+        if self.refusal is not None:
+            raise self.refusal
+        return self.pixels
+
+    def regions(self) -> tuple[Region, ...]:
+        """The labelled regions."""
+        if self.refusal is not None:
+            raise self.refusal
+        return self.labelled
+
+
+def normal_image(index: int, size: tuple[int, int] = (SIDE, SIDE)) -> Image:
+    """A normal, uint8 H×W×3: one and the same piece of cloth, photographed again with fresh noise."""
+    cloth = toy_texture(ROOT, max(size))[: size[0], : size[1]]
+    noise = ROOT.numpy("noise", index).normal(0, 4, size)
+    return np.clip(cloth + noise[:, :, None], 0, 255).astype(np.uint8)
+
+
+def defective_image(index: int, side: int = SIDE) -> tuple[Image, np.ndarray[Any, np.dtype[np.bool_]]]:
+    """The same kind of picture with a black or white square over a ninth of it, and the square's mask."""
+    image, mask = normal_image(1000 + index, (side, side)), np.zeros((side, side), bool)
+    y, x = ROOT.numpy("square", index).integers(side // 8, side - side // 8 - side // 3, 2)
+    mask[y : y + side // 3, x : x + side // 3] = True
+    image[mask] = 255 * (index % 2)
+    return image, mask
+
+
+def normal_sample(index: int, pixels: Image | None = None, refusal: Exception | None = None) -> Sample:
+    """A training normal."""
+    source = WatchedSource(normal_image(index) if pixels is None else pixels, (), refusal)
+    return Sample(f"toy/train/{GOOD}/{index:03d}", "toy", GOOD, "train", str(index), source)
+
+
+def defective_sample(index: int, refusal: Exception | None = None) -> Sample:
+    """An anomaly of the kind `square`."""
+    image, mask = defective_image(index)
+    source = WatchedSource(image, (Region("square", mask),), refusal)
+    return Sample(f"toy/test/square/{index:03d}", "toy", "square", "test", f"square-{index}", source)
+
+
+@dataclass
+class SquareStream:
+    """Normals and squares in turn, at the detector's size.
+
+    Args:
+        size: side, pixels.
+        stop_at: index at which reading is interrupted; None: never.
+        refusal: raised at any access.
+    """
+
+    size: int
+    stop_at: int | None = None
+    refusal: Exception | None = None
+    read: list[int] = field(default_factory=list)
+
+    def __getitem__(self, index: int) -> StreamItem:
+        """The item at `index`."""
+        if self.refusal is not None:
+            raise self.refusal
+        if self.stop_at is not None and index >= self.stop_at:
+            raise Interrupted(f"at item {index}")
+        self.read.append(index)
+        clean = resize_image(normal_image(1000 + index), (self.size, self.size))
+        if index % 2 == 0:
+            return StreamItem(clean, clean, np.zeros((self.size, self.size), bool), GOOD, "real", "normal", str(index), index)
+        _, mask = defective_image(index, self.size)
+        image = clean.copy()
+        image[mask] = 255 * (index // 2 % 2)
+        return StreamItem(image, clean, mask, "square", "synthetic", "square", str(index), index)
+
+
+@dataclass(frozen=True, eq=False)
+class DetectorCase:
+    """One detector under test.
+
+    Args:
+        make: builds it, unfitted and cheap: small, few steps.
+        docs: the folder that holds its page, `<name>.md`; None: pages are not looked at.
+    """
+
+    make: Callable[[], Detector]
+    docs: Path | None = None
+
+    @cached_property
+    def detector(self) -> Detector:
+        """One of them, fitted on `task()`."""
+        return self.make().fit(self.task())
+
+    @property
+    def images(self) -> list[Image]:
+        """Two normals and two squares, none of them seen in training."""
+        return [normal_image(100), defective_image(100)[0], normal_image(101), defective_image(101)[0]]
+
+    def stream(self, **fields: Any) -> ItemStream | None:
+        """Anomalies for detectors that learn from them, None for the others."""
+        made = self.make()
+        return SquareStream(made.size, **fields) if "anomalies" in made.traits.learns_from else None
+
+    def task(self, normals: Sequence[Sample] | None = None, **fields: Any) -> TrainingTask:
+        """A training on five normals, or on `normals`."""
+        chosen = tuple(normal_sample(i) for i in range(NORMALS)) if normals is None else tuple(normals)
+        support = SupportSet(chosen, product="toy", dataset="toy")
+        return TrainingTask(**{"stream": self.stream(), "normals": chosen, "support": support, "seed": ROOT, **fields})
+
+    def predictions(self, detector: Detector | None = None, images: Sequence[Image] | None = None) -> list[Prediction]:
+        """What a detector (the fitted one) says of images (the four)."""
+        return list((detector or self.detector).predict(self.images if images is None else images))
+
+    def digests(self, detector: Detector | None = None, images: Sequence[Image] | None = None) -> list[str]:
+        """Digest of each prediction."""
+        return [digest(prediction) for prediction in self.predictions(detector, images)]
+
+
+def digest(prediction: Prediction) -> str:
+    """SHA-256 of everything that a detector says of an image."""
+    classes = prediction.defect_probabilities
+    told = hashlib.sha256(repr((prediction.score, list(classes.items()) if classes else None)).encode())
+    for part in (prediction.map, prediction.label_map):
+        told.update(b"none" if part is None else np.ascontiguousarray(part).tobytes())
+    return told.hexdigest()
+
+
+@contextmanager
+def checkpoint_at_every_step() -> Iterator[None]:
+    """Let the training loop's clock run so fast that a checkpoint is due after every step."""
+    ticks = iter(range(0, 10**9, 1000))
+    with patch("flawsmith.learning.loop.time", SimpleNamespace(monotonic=lambda: float(next(ticks)))):
+        yield
+
+
+def digests_in_fresh_process(detector: Detector, folder: Path) -> list[str]:
+    """What a new Python that loads `folder` says of the four images: no GPU, one thread as here, no data."""
+    kind = type(detector)
+    order = {
+        "module": kind.__module__,
+        "file": inspect.getsourcefile(kind),
+        "class": kind.__qualname__,
+        "folder": str(folder),
+        "threads": sys.modules["torch"].get_num_threads() if "torch" in sys.modules else 1,
+    }
+    environment = {**os.environ, "PYTHONHASHSEED": "77", "CUDA_VISIBLE_DEVICES": ""}
+    child = subprocess.run(
+        [sys.executable, "-c", "from flawsmith.testing.detector_case import answer_order; answer_order()"],
+        input=json.dumps(order),
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert child.returncode == 0, f"a fresh process fails: {child.stderr.strip()[-500:]}"
+    return list(json.loads(child.stdout))
+
+
+def answer_order() -> None:
+    """The other side of `digests_in_fresh_process`: an order on stdin, digests on stdout."""
+    order = json.load(sys.stdin)
+    import torch
+
+    torch.set_num_threads(order["threads"])
+    detector = _class_of(order).load(Path(order["folder"]))
+    sys.stdout.write(json.dumps(DetectorCase(lambda: detector).digests(detector)))
+
+
+def _class_of(order: dict[str, Any]) -> Any:
+    try:
+        module = importlib.import_module(order["module"])
+    except ImportError:
+        spec = importlib.util.spec_from_file_location(order["module"], order["file"])
+        if spec is None or spec.loader is None:
+            raise
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[order["module"]] = module
+        spec.loader.exec_module(module)
+    return getattr(module, order["class"])
