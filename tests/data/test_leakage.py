@@ -96,6 +96,7 @@ def test_parts_in_one_fixture_are_neither_error_nor_warning():
     data = Dataset("made", "root", "folder", (*samples(aligned(30, 1), "train"), *samples(aligned(10, 2), "test")))
     report = check_leakage(data)
     assert report.near.background > 0.2
+    assert not report.near.searched
     assert report.problems == ()
 
 

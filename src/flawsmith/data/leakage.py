@@ -39,12 +39,14 @@ class NearReport:
         held_out: number of held-out images.
         background: share of near hits among randomly drawn pairs of training images.
         groups: proposed groups of ids across the sides, largest first.
+        searched: whether hits were looked for; not where the background is so high that they would say nothing.
     """
 
     hits: int
     held_out: int
     background: float
     groups: tuple[tuple[str, ...], ...]
+    searched: bool = True
 
     @property
     def rate(self) -> float:
@@ -183,17 +185,20 @@ def _near(samples: Sequence[Sample], prints: Mapping[str, Fingerprint]) -> tuple
         return NearReport(0, held_out, 0.0, ()), ()
     index = NearIndex([prints[sample.id] for sample in samples])
     background = _background(index, trained)
+    if background * LEAST_RATIO >= 1:
+        return NearReport(0, held_out, background, (), searched=False), ()
     pairs = index.pairs()
-    same = [prints[samples[i].id].digest == prints[samples[j].id].digest for i, j in pairs]
-    pairs = pairs[~np.array(same, bool)]
+    pictures = np.unique([prints[sample.id].digest for sample in samples], return_inverse=True)[1]
+    pairs = pairs[pictures[pairs[:, 0]] != pictures[pairs[:, 1]]]
     training = np.array([sample.split == "train" for sample in samples])
     outside = np.array([sample.split in ("val", "test") for sample in samples])
     first, second = pairs[:, 0], pairs[:, 1]
     across = (training[first] & outside[second]) | (training[second] & outside[first])
-    hit = {int(i) for pair in pairs[across] for i in pair if outside[i]}
+    found = np.unique(pairs[across])
+    hit = [int(i) for i in found[outside[found]]]
     report = NearReport(len(hit), held_out, background, _components(samples, pairs, across))
     warned = report.hits > 0 and report.rate > LEAST_RATIO * background
-    return report, (_near_problem(samples, sorted(hit), report),) if warned else ()
+    return report, (_near_problem(samples, hit, report),) if warned else ()
 
 
 def _background(index: NearIndex, trained: Sequence[int]) -> float:
