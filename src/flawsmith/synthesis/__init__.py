@@ -50,5 +50,5 @@ def build(methods: Sequence[WeightedMethod]) -> Synthesizer:
     """
     if len(methods) == 1:
         return build_synthesizer(methods[0].method)
-    members = [member.model_dump(mode="json") for member in methods]
+    members = [{"method": build_synthesizer(m.method).recipe().model_dump(mode="json"), "weight": m.weight} for m in methods]
     return build_synthesizer(MethodRecipe(name="mix", params={"members": members}))

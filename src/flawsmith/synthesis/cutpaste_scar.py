@@ -115,7 +115,7 @@ def turned_strip(strip: Image, angle: float, paste_as: str) -> tuple[Image, Mask
     """
     h, w = strip.shape[:2]
     sine, cosine = abs(np.sin(np.radians(angle))), abs(np.cos(np.radians(angle)))
-    wide, high = int(np.ceil(w * cosine + h * sine - 1e-6)), int(np.ceil(w * sine + h * cosine - 1e-6))
+    wide, high = _canvas_side(w, w * cosine + h * sine), _canvas_side(h, w * sine + h * cosine)
     matrix = cv2.getRotationMatrix2D(((w - 1) / 2, (h - 1) / 2), angle, 1.0)
     matrix[:, 2] += (wide - w) / 2, (high - h) / 2
     alpha = cv2.warpAffine(np.ones((h, w), np.uint8), matrix, (wide, high), flags=cv2.INTER_NEAREST)
@@ -123,3 +123,8 @@ def turned_strip(strip: Image, angle: float, paste_as: str) -> tuple[Image, Mask
     flags, border = (cv2.INTER_LINEAR, cv2.BORDER_REPLICATE) if soft else (cv2.INTER_NEAREST, cv2.BORDER_CONSTANT)
     canvas = cv2.warpAffine(np.ascontiguousarray(strip), matrix, (wide, high), flags=flags, borderMode=border)
     return np.asarray(canvas, np.uint8), np.asarray(alpha > 0)
+
+
+def _canvas_side(side: int, extent: float) -> int:
+    """Pixels that hold `extent` around the middle of a side, counted as Pillow does when it expands a turned picture."""
+    return int(np.ceil((side + extent) / 2 - 1e-9) - np.floor((side - extent) / 2 + 1e-9))
