@@ -1,5 +1,6 @@
 """Pictures and requests that the tests of synthesizers share."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -36,3 +37,23 @@ def normal():
 def made():
     """made(method, pixels, seed, **request fields): one anomaly."""
     return _made
+
+
+@pytest.fixture
+def tiles(tmp_path):
+    """A folder with six normals in train, one in test and one scratched; loaded."""
+    from flawsmith.data import load
+    from flawsmith.testing.toy import toy_defect, toy_texture
+
+    for i in range(6):
+        write_png(tmp_path / "tiles" / "train" / "good" / f"{i}.png", toy_texture(Seed(5, (i,)), 64))
+    write_png(tmp_path / "tiles" / "test" / "good" / "t.png", toy_texture(Seed(5, ("t",)), 64))
+    image, mask = toy_defect(Seed(6), 64)
+    write_png(tmp_path / "tiles" / "test" / "scratch" / "a.png", image)
+    write_png(tmp_path / "tiles" / "ground_truth" / "scratch" / "a_mask.png", mask.astype(np.uint8) * 255)
+    return load(tmp_path / "tiles")
+
+
+def write_png(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), pixels[..., ::-1] if pixels.ndim == 3 else pixels)
