@@ -41,3 +41,37 @@ def elpv() -> None:
     """The package with the photographs of solar cells."""
     if importlib.util.find_spec("elpv_dataset") is None:
         pytest.skip("the solar-cell photographs are not here: pip install elpv-dataset")
+
+
+@pytest.fixture(scope="session")
+def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MVTec-like folder: 24 normals to train on, 6 normals and 8 anomalies with masks to test on. Do not change it."""
+    import cv2
+    import numpy as np
+
+    from flawsmith.core.seeding import Seed
+    from flawsmith.testing.toy import toy_anomalies, toy_normals
+
+    root = tmp_path_factory.mktemp("data") / "tiles"
+    normals = (toy_normals(24, Seed(0), 128, "train"), toy_normals(6, Seed(0), 128, "test"))
+    for sample in (*normals[0], *normals[1], *toy_anomalies(8, Seed(0), 128)):
+        _, split, defect, stem = sample.id.split("/")
+        image = root / split / defect / f"{stem}.png"
+        image.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(image), sample.image())
+        if not sample.is_normal:
+            mask = root / "ground_truth" / defect / f"{stem}_mask.png"
+            mask.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(mask), sample.mask().astype(np.uint8) * 255)
+    return root
+
+
+@pytest.fixture(scope="session")
+def model(tiles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small patchcore trained on `tiles`. Do not change it."""
+    from flawsmith.data import load
+    from flawsmith.inspection.training import train
+
+    out = tmp_path_factory.mktemp("models") / "tiles"
+    train(load(tiles), "patchcore", settings=("patchcore.size=128",), out=out)
+    return out

@@ -12,16 +12,20 @@ import traceback
 import warnings
 from collections.abc import Sequence
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from flawsmith.cli import data, demo, evaluate, methods, predict, synth, train
+from flawsmith.cli.output import help_when_bare
 from flawsmith.core.errors import DataError, FlawsmithError
+
+INTERRUPTED = "interrupted; run the same command again to go on where it stopped"
+INTERRUPTED_BY_TYPER = 130
+"""What typer makes of Ctrl-C."""
 
 app = typer.Typer(
     name="flawsmith",
     help="Makes the missing defects, trains an inspector on them, and says with numbers which way of making them works.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -36,12 +40,13 @@ app.command("demo")(demo.demo)
 
 
 @app.callback(invoke_without_command=True)
-def _version(version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
+def _bare(context: typer.Context, version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
     if version:
         from flawsmith import __version__
 
         typer.echo(f"flawsmith {__version__}")
         raise typer.Exit
+    help_when_bare(context)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -49,26 +54,27 @@ def run(arguments: Sequence[str]) -> int:
     warnings.showwarning = _show_warning
     try:
         result = app(list(arguments), prog_name="flawsmith", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        typer.echo(error.format_message())
-        return 0
-    except click.ClickException as error:
+    except TyperException as error:
         return _fail(arguments, error, "E_USAGE", _usage(error), exit_code=2)
     except FlawsmithError as error:
         return _fail(arguments, error, error.code, str(error), error.exit_code)
-    except (KeyboardInterrupt, click.Abort) as error:
-        return _fail(arguments, error, "E_INTERRUPTED", "interrupted; run the same command again to go on where it stopped", 1)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        return _fail(arguments, error, "E_INTERRUPTED", INTERRUPTED, 1)
     except BrokenPipeError:
         return 1
     except Exception as error:
         told = f"unexpected {type(error).__name__}: {error}; run it again with --debug and report what it prints"
         return _fail(arguments, error, "E_INTERNAL", told, 1)
+    if result == INTERRUPTED_BY_TYPER:
+        return _fail(arguments, KeyboardInterrupt(), "E_INTERRUPTED", INTERRUPTED, 1)
     return result if isinstance(result, int) else 0
 
 
-def _usage(error: click.ClickException) -> str:
-    command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "flawsmith"
-    return f"{error.format_message().rstrip('.')}; see `{command} --help`"
+def _usage(error: TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "flawsmith"
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    return f"{message.rstrip('.')}; see `{command} --help`"
 
 
 def _fail(arguments: Sequence[str], error: BaseException, code: str, message: str, exit_code: int) -> int:

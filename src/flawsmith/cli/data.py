@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flawsmith.cli.options import AsJson, Debug, LayoutName, ProductName
-from flawsmith.cli.output import show
+from flawsmith.cli.options import AsJson, DataFolder, Debug, LayoutName, ProductName
+from flawsmith.cli.output import help_when_bare, show
 
 if TYPE_CHECKING:
     from flawsmith.data.checks import CheckReport
     from flawsmith.data.problems import Problem
 
-Folder = Annotated[
-    Path, typer.Argument(metavar="DIR", help="Folder with your images, or elpv.", readable=False, show_default=False)
-]
-
-app = typer.Typer(help="Look at a folder of images.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Look at a folder of images.", rich_markup_mode=None)
 
 
-@app.callback()
-def _data() -> None:
+@app.callback(invoke_without_command=True)
+def _data(context: typer.Context) -> None:
     """Look at a folder of images."""
+    help_when_bare(context)
 
 
 @app.command(
     "check", epilog="Example: flawsmith data check tiles/    or, for the solar cells of elpv-dataset: flawsmith data check elpv"
 )
 def check(
-    folder: Folder,
+    folder: DataFolder,
     layout: LayoutName = "auto",
     product: ProductName = None,
     masks: Annotated[bool, typer.Option("--masks", help="Require a mask for every anomaly.")] = False,

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-DataFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder with your images.", show_default=False)]
+DataFolder = Annotated[
+    Path, typer.Argument(metavar="DIR", help="Folder with your images, or elpv.", show_default=False, readable=False)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 RootSeed = Annotated[int, typer.Option("--seed", help="Root of every random draw.")]
 LayoutName = Annotated[str, typer.Option("--layout", help="How the folder is read: auto, folder, mtd, elpv.")]

@@ -1,0 +1,73 @@
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from flawsmith.core.errors import DataError, NoPixelTruth, UnknownName
+from flawsmith.data import load
+from flawsmith.inspection.evaluation import Evaluation, evaluate
+from flawsmith.inspection.inspector import Inspector
+
+
+@pytest.fixture(scope="module")
+def inspector(model: Path) -> Inspector:
+    return Inspector.load(model)
+
+
+@pytest.fixture(scope="module")
+def result(inspector: Inspector, tiles: Path) -> Evaluation:
+    return evaluate(inspector, load(tiles))
+
+
+def test_the_metrics_are_those_of_an_independent_library(result: Evaluation):
+    labels = [not r.sample.is_normal for r in result.results]
+    scores = [r.prediction.score for r in result.results]
+    assert result["image_auroc"] == pytest.approx(roc_auc_score(labels, scores), abs=1e-9)
+    assert result["image_ap"] == pytest.approx(average_precision_score(labels, scores), abs=1e-9)
+    truth = np.concatenate([r.sample.mask().ravel() for r in result.results])
+    heat = np.concatenate([r.prediction.map.ravel() for r in result.results])
+    assert result["pixel_auroc"] == pytest.approx(roc_auc_score(truth, heat), abs=1e-9)
+
+
+def test_a_trained_trunk_finds_the_toy_defects(result: Evaluation):
+    assert result["image_auroc"] > 0.9
+
+
+def test_only_the_test_side_is_measured(result: Evaluation):
+    assert {r.sample.split for r in result.results} == {"test"}
+    assert (result.split["test"], result.split["test_anomalous"]) == (14, 8)
+
+
+def test_it_survives_json_and_every_value_has_its_record(result: Evaluation):
+    told = json.loads(json.dumps(result.to_json(), allow_nan=False))
+    assert len(told["images"]) == 14
+    assert all("record" in value for value in told["metrics"].values())
+    assert set(told["per_defect"]) == {"scratch", "spot", "smear", "stain"}
+
+
+def test_an_unknown_metric_offers_the_nearest(inspector: Inspector, tiles: Path, result: Evaluation):
+    with pytest.raises(UnknownName, match="did you mean image_auroc"):
+        evaluate(inspector, load(tiles), require=["image_aurok"])
+    with pytest.raises(UnknownName, match="did you mean image_auroc"):
+        result["image_aurok"]
+
+
+def test_a_training_image_in_another_folder_is_a_leak(inspector: Inspector, tiles: Path, tmp_path: Path):
+    shutil.copytree(tiles / "test", tmp_path / "new" / "test")
+    image = cv2.imread(str(tiles / "train" / "good" / "003.png"))
+    cv2.imwrite(str(tmp_path / "new" / "test" / "good" / "copied.bmp"), image)
+    with pytest.raises(DataError, match=r"copied\.bmp is among the images the inspector was trained on") as caught:
+        evaluate(inspector, load(tmp_path / "new"))
+    assert caught.value.code == "E_DUPLICATE"
+
+
+def test_pixel_metrics_without_masks_are_undefined_or_refused(inspector: Inspector, tiles: Path, tmp_path: Path):
+    shutil.copytree(tiles / "test", tmp_path / "bare" / "test")
+    data = load(tmp_path / "bare")
+    assert evaluate(inspector, data).metrics["pixel_ap"].reason == "no_masks"
+    with pytest.raises(NoPixelTruth, match="pixel_ap was asked"):
+        evaluate(inspector, data, require=["pixel_ap"])

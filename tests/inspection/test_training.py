@@ -1,0 +1,150 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from flawsmith.core.errors import BadParameter, DataError, OutputError, UnknownName, UsageError
+from flawsmith.data import load
+from flawsmith.data.dataset import Dataset
+from flawsmith.inspection.training import recipe_of, train
+from flawsmith.learning.checkpoint import load_checkpoint, same_state
+
+pytestmark = pytest.mark.filterwarnings("ignore:memseg stores")
+
+SMALL = ("memseg.size=64", "memseg.backbone=tiny_cnn", "memseg.pretrained=false", "memseg.width=8")
+SYNTH = "cutpaste,draem"
+
+
+@pytest.fixture(scope="module")
+def data(tiles: Path) -> Dataset:
+    return load(tiles)
+
+
+def test_training_and_test_share_nothing(data: Dataset, model: Path):
+    assignment = json.loads((model / "split.json").read_text())["assignment"]
+    digests = set(json.loads((model / "inspector.json").read_text())["origin"]["digests"])
+    by_id = {sample.id: sample.digest() for sample in data.samples}
+    for name, place in assignment.items():
+        assert (by_id[name] in digests) == (place in ("train", "val"))
+
+
+def test_no_test_image_is_opened_while_training(data: Dataset, monkeypatch: pytest.MonkeyPatch):
+    from flawsmith.data import leakage
+    from flawsmith.data.reading import FileSource
+
+    read = FileSource.image
+
+    def watched(self):
+        assert "/test/" not in self.location, self.location
+        return read(self)
+
+    monkeypatch.setattr("flawsmith.inspection.training.check_leakage", lambda applied: leakage.LeakageReport((), None))
+    monkeypatch.setattr(FileSource, "image", watched)
+    train(data, "patchcore", settings=("patchcore.size=64",))
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(data: Dataset, tmp_path: Path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        train(data, "memseg", SYNTH, settings=SMALL, steps=4, seed=seed, out=tmp_path / name)
+    a, b, c = (load_file(tmp_path / name / "model.safetensors") for name in "abc")
+    assert same_state(a, b)
+    assert not same_state(a, c)
+
+
+def test_killed_half_way_and_started_again_gives_the_same_weights(data: Dataset, tiles: Path, tmp_path: Path):
+    settings = [part for setting in SMALL for part in ("--set", setting)]
+    command = ["train", str(tiles), "--detector", "memseg", "--synth", SYNTH, "--steps", "40", *settings]
+    code = (
+        "import sys, time; import flawsmith.learning.loop as loop; from flawsmith.cli.app import run; "
+        "settings = loop.LoopSettings.within; "
+        "loop.LoopSettings.within = classmethod(lambda cls, *a, **o: settings(*a, **{**o, 'checkpoint_seconds': 0.0})); "
+        "step = loop._Run._step; "
+        "loop._Run._step = lambda self, *a: (step(self, *a), time.sleep(SLOW))[0]; "
+        "sys.exit(run(sys.argv[1:]))"
+    )
+    environment = {**os.environ, "FLAWSMITH_THREADS": "1"}
+
+    def start(out: str, slow: float) -> subprocess.Popen:
+        call = [sys.executable, "-c", code.replace("SLOW", str(slow)), *command, "--out", str(tmp_path / out)]
+        return subprocess.Popen(call, env=environment, stdout=subprocess.DEVNULL)
+
+    killed = start("model", 0.2)
+    checkpoint = tmp_path / ".model.partial" / "checkpoint.safetensors"
+    deadline = time.monotonic() + 60
+    while not (checkpoint.exists() and load_checkpoint(checkpoint).step >= 10):
+        assert killed.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert not (tmp_path / "model").exists()
+    assert start("model", 0).wait() == start("unbroken", 0).wait() == 0
+    weights = [load_file(tmp_path / name / "model.safetensors") for name in ("model", "unbroken")]
+    assert same_state(*weights)
+    events = [json.loads(line) for line in (tmp_path / "model" / "training.jsonl").read_text().splitlines()]
+    assert next(event["step"] for event in events if event["event"] == "resumed") >= 10
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "unbroken"]
+
+
+def test_few_shots_hold_out_from_the_shots_alone(data: Dataset, tmp_path: Path):
+    inspector = train(data, "patchcore", settings=("patchcore.size=64",), shots=4, out=tmp_path / "model")
+    places = list(inspector.split.assignment.values())
+    assert (places.count("train"), places.count("val")) == (3, 1)
+    assert len(inspector.origin.digests) == 4
+
+
+def test_one_normal_is_enough_and_the_threshold_says_so(data: Dataset):
+    inspector = train(data, "patchcore", settings=("patchcore.size=64",), shots=1)
+    assert "turned copies of the training normals" in inspector.threshold.source
+
+
+def test_real_anomalies_leave_the_test_side_and_are_told(data: Dataset):
+    inspector = train(data, "memseg", SYNTH, settings=SMALL, steps=2, defect_shots=1, real_share=0.5)
+    assert inspector.origin.uses_real_anomalies
+    assert list(inspector.split.assignment.values()).count("test") == 14 - 4
+    assert inspector.split.counts()["dropped"] >= 4
+
+
+@pytest.mark.parametrize(
+    ("detector", "fields", "error", "told"),
+    [
+        ("patchcor", {}, UnknownName, "did you mean patchcore"),
+        ("patchcore", {"settings": ["patchcore.nope=1"]}, BadParameter, "no parameter 'nope'"),
+        ("patchcore", {"settings": ["draem.opacity=1"]}, UsageError, "names 'draem'"),
+        ("memseg", {"synth": "draen"}, UnknownName, "did you mean draem"),
+        ("memseg", {"ratio": 1.5}, BadParameter, "ratio is 1.5"),
+        ("patchcore", {"product": "bottle"}, UnknownName, "no product 'bottle'"),
+        ("patchcore", {"shots": 25}, DataError, "25 training normals"),
+        ("patchcore", {"split": "grouppd"}, UnknownName, "did you mean grouped"),
+        ("memseg", {"settings": ["memseg.size=100"]}, BadParameter, "multiple of 32"),
+    ],
+)
+def test_what_is_wrong_is_said_before_any_work(data: Dataset, tmp_path: Path, detector, fields, error, told: str):
+    with pytest.raises(error, match=told):
+        train(data, detector, out=tmp_path / "model", **fields)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_taken_folder_is_refused_unless_told_otherwise(data: Dataset, tmp_path: Path):
+    out = tmp_path / "model"
+    out.mkdir()
+    (out / "mine").write_text("x")
+    with pytest.raises(OutputError, match="not empty"):
+        train(data, "patchcore", out=out)
+    assert [path.name for path in out.iterdir()] == ["mine"]
+    train(data, "patchcore", settings=("patchcore.size=64",), out=out, overwrite=True)
+    assert (out / "model.safetensors").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_recipe_spells_every_parameter_out():
+    recipe = recipe_of("patchcore", settings=["patchcore.size=128"], seed=3)
+    assert recipe.detector.params["size"] == 128
+    assert recipe.detector.params["neighbours"] == 9
+    assert (recipe.synth, recipe.seed) == ((), 3)
