@@ -2,7 +2,7 @@
 
 import os
 
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "FLAWSMITH_THREADS"):
     os.environ[_name] = "1"
 
 import importlib.util  # noqa: E402
