@@ -57,6 +57,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(data: Data
     assert not same_state(a, c)
 
 
+@pytest.mark.slow
 def test_killed_half_way_and_started_again_gives_the_same_weights(data: Dataset, tiles: Path, tmp_path: Path):
     settings = [part for setting in SMALL for part in ("--set", setting)]
     command = ["train", str(tiles), "--detector", "memseg", "--synth", SYNTH, "--steps", "40", *settings]
