@@ -19,6 +19,7 @@ from flawsmith.core.arrays import Image, Mask, freeze
 from flawsmith.core.errors import BadParameter, NeedUnmet, UsageError
 from flawsmith.core.files import sha256_bytes
 from flawsmith.core.methods import Method
+from flawsmith.core.registry import synthesizers
 from flawsmith.core.requests import Anomaly, Provenance, Request
 from flawsmith.core.samples import GOOD, SupportSet
 from flawsmith.core.seeding import Seed
@@ -154,7 +155,8 @@ class TrainingFree(Method):
         if mask is None:
             return
         if not self.traits.takes_mask:
-            raise UsageError(f"{self.name} takes no mask, and this request has one; expected a method that does: draem, cutpaste")
+            takers = ", ".join(name for name, entry in synthesizers.entries.items() if entry.traits.takes_mask)
+            raise UsageError(f"{self.name} takes no mask, and this request has one; expected a method that does: {takers}")
         if mask.shape != image.shape[:2] or mask.dtype != np.bool_ or not mask.any():
             raise BadParameter(
                 f"mask is {mask.shape} {mask.dtype} with {int(mask.sum())} pixels; expected bool {image.shape[:2]}, not empty"

@@ -50,7 +50,7 @@ SHEET = "contact_sheet.png"
 RESUME = "resume.json"
 LOCK = "lock"
 SHEET_ITEMS = 8
-PNG = [cv2.IMWRITE_PNG_COMPRESSION, 3]
+PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 
 @dataclass(frozen=True)
