@@ -68,7 +68,7 @@ def draw(path: Path, test: list[Sample], found: list[Prediction]) -> None:
     sides = [views(test[i].image(), found[i].map, test[i].mask(), scale) for i in shown]
     rows = [[view.image for view in sides], [view.truth for view in sides], [view.coloured for view in sides]]
     path.parent.mkdir(parents=True, exist_ok=True)
-    Pictures.fromarray(contact_sheet([image for row in rows for image in row], columns=len(shown), side=192)).save(path)
+    Pictures.fromarray(contact_sheet([image for row in rows for image in row], columns=len(shown), side=144)).save(path)
 
 
 def main(arguments: list[str]) -> None:

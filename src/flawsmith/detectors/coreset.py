@@ -29,8 +29,8 @@ ROWS_AT_ONCE = 8192
 def greedy_k_centre(rows: Tensor, size: int, first: int, label: str = "choosing the memory") -> Tensor:
     """Indices of `size` rows: `first`, then again and again the row that is farthest from all chosen ones.
 
-    Fewer come back where the rest are copies of chosen rows. Ties go to the lowest index. Memory beside a centred copy of `rows`
-    is O(N).
+    Fewer come back where the rest are copies of chosen rows, but for rounding. Ties go to the lowest index. Memory beside a
+    centred copy of `rows` is O(N).
 
     Args:
         rows: float32 N×D.

@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +23,7 @@ import numpy as np
 
 from flawsmith.core.arrays import Image
 from flawsmith.core.detector import Detector, ItemStream, Prediction, StreamItem, TrainingTask
+from flawsmith.core.errors import UsageError
 from flawsmith.core.samples import GOOD, Region, Sample, SupportSet
 from flawsmith.core.seeding import Seed
 from flawsmith.data.resize import resize_image
@@ -244,3 +245,36 @@ def _class_of(order: dict[str, Any]) -> Any:
         sys.modules[order["module"]] = module
         spec.loader.exec_module(module)
     return getattr(module, order["class"])
+
+
+def assert_form(image: Image, prediction: Prediction) -> None:
+    """The map is finite float32 in image size, the score a finite float, the inspector's fields are empty."""
+    assert isinstance(prediction.map, np.ndarray), f"the map is a {type(prediction.map).__name__}"
+    assert prediction.map.dtype == np.float32, f"the map is {prediction.map.dtype}; expected float32"
+    assert prediction.map.shape == image.shape[:2], f"the map is {prediction.map.shape}; expected {image.shape[:2]}"
+    assert np.isfinite(prediction.map).all(), "the map is not finite"
+    assert isinstance(prediction.score, float), f"the score is a {type(prediction.score).__name__}"
+    assert np.isfinite(prediction.score), f"the score is {prediction.score}"
+    left = (prediction.threshold, prediction.verdict, prediction.threshold_source)
+    assert left == (None, None, None), f"threshold and verdict are {left}; expected None: they are the inspector's"
+
+
+def assert_refused(call: Callable[[], object], error: type[Exception] | tuple[type[Exception], ...], what: str) -> None:
+    """`call` raises `error`, which `what` deserves."""
+    names = " or ".join(kind.__name__ for kind in (error if isinstance(error, tuple) else (error,)))
+    try:
+        call()
+    except error:
+        return
+    except Exception as other:
+        raise AssertionError(f"{what} raises {type(other).__name__} ({other}); expected {names}") from other
+    raise AssertionError(f"{what} is accepted; expected {names}")
+
+
+def refusal_of(method: Detector, changes: Mapping[str, Any]) -> str:
+    """What the class says against its parameters with `changes`; empty where it accepts them."""
+    try:
+        type(method).from_params({**method.recipe().params, **changes})
+    except UsageError as error:
+        return str(error)
+    return ""

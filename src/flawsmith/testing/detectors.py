@@ -18,8 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from flawsmith.core.arrays import Image
-from flawsmith.core.detector import Detector, Prediction
+from flawsmith.core.detector import Detector
 from flawsmith.core.errors import DamagedFile, DataError, NeedUnmet, NotFitted, UsageError
 from flawsmith.core.methods import MethodRecipe
 from flawsmith.core.registry import detectors
@@ -30,12 +29,15 @@ from flawsmith.testing.detector_case import (
     Interrupted,
     SquareStream,
     TouchedByMistake,
+    assert_form,
+    assert_refused,
     checkpoint_at_every_step,
     defective_image,
     defective_sample,
     digests_in_fresh_process,
     normal_image,
     normal_sample,
+    refusal_of,
 )
 from flawsmith.testing.report import ConformanceReport, run_checks
 from flawsmith.testing.watching import connections, global_states, opened_files, seed_globals
@@ -134,7 +136,7 @@ def unfitted_use_is_refused(case: DetectorCase) -> None:
 def resumed_fit_equals_uninterrupted(case: DetectorCase) -> None:
     """A fit that was interrupted half-way and started again in the same folder ends like an unbroken one."""
     with tempfile.TemporaryDirectory() as folder, checkpoint_at_every_step():
-        told = {"folder": Path(folder), "fingerprint": "conformance"}
+        told: dict[str, Any] = {"folder": Path(folder), "fingerprint": "conformance"}
         unbroken = case.digests(case.make().fit(case.task()))
         _interrupted_fit(case, told)
         resumed = case.make().fit(case.task(**told))
@@ -161,7 +163,7 @@ def _interrupted_fit(case: DetectorCase, told: Mapping[str, Any]) -> None:
 def predictions_have_the_right_form(case: DetectorCase) -> None:
     """The map is finite float32 in image size, the score a finite float; threshold and verdict are left to the inspector."""
     for image, prediction in zip(case.images, case.predictions(), strict=True):
-        _assert_form(image, prediction)
+        assert_form(image, prediction)
 
 
 def one_prediction_per_image_in_order(case: DetectorCase) -> None:
@@ -282,7 +284,7 @@ def damaged_folder_is_refused(case: DetectorCase) -> None:
             for damage in (_remove, _cut, _change):
                 copy = Path(shutil.copytree(home, home.with_name("copy")))
                 damage(copy / name)
-                _assert_refused(lambda copy=copy: type(case.detector).load(copy), DamagedFile, f"{name} after {damage.__name__}")
+                assert_refused(partial(type(case.detector).load, copy), DamagedFile, f"{name} after {damage.__name__}")
                 shutil.rmtree(copy)
 
 
@@ -308,7 +310,7 @@ def odd_sizes_work(case: DetectorCase) -> None:
     size = (61, 97)
     normals = [normal_sample(i, normal_image(i, size)) for i in range(5)]
     image = normal_image(200, size)
-    _assert_form(image, next(iter(case.make().fit(case.task(normals)).predict([image]))))
+    assert_form(image, next(iter(case.make().fit(case.task(normals)).predict([image]))))
 
 
 def constant_images_work(case: DetectorCase) -> None:
@@ -317,7 +319,7 @@ def constant_images_work(case: DetectorCase) -> None:
     learned = case.make().fit(case.task([normal_sample(i, image) for i, image in enumerate([flat[1]] * 5)]))
     for detector in (case.detector, learned):
         for image, prediction in zip(flat, detector.predict(flat), strict=True):
-            _assert_form(image, prediction)
+            assert_form(image, prediction)
 
 
 def few_normals_suffice(case: DetectorCase) -> None:
@@ -326,43 +328,44 @@ def few_normals_suffice(case: DetectorCase) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             detector = case.make().fit(case.task([normal_sample(i) for i in range(count)]))
-        _assert_form(case.images[0], next(iter(detector.predict(case.images[:1]))))
+        assert_form(case.images[0], next(iter(detector.predict(case.images[:1]))))
 
 
 def missing_normals_are_refused(case: DetectorCase) -> None:
     """No normal at all raises `NeedUnmet` or `DataError`."""
-    _assert_refused(lambda: case.make().fit(case.task([])), (NeedUnmet, DataError), "a task without normals")
+    assert_refused(lambda: case.make().fit(case.task([])), (NeedUnmet, DataError), "a task without normals")
 
 
 def anomalies_among_the_normals_are_refused(case: DetectorCase) -> None:
     """An anomaly handed over as a training normal raises `DataError`."""
     mixed = [normal_sample(0), defective_sample(1)]
-    _assert_refused(lambda: case.make().fit(case.task(mixed)), DataError, "an anomaly among the normals")
+    assert_refused(lambda: case.make().fit(case.task(mixed)), DataError, "an anomaly among the normals")
 
 
 def bad_images_are_refused(case: DetectorCase) -> None:
     """An image that is not uint8 H×W×3 raises `DataError`."""
     image = case.images[0]
-    for name, bad in {
+    bad_ones: dict[str, Any] = {
         "a grey image": image[:, :, 0],
         "a float image": image / 255.0,
         "four channels": image[:, :, [0, 1, 2, 0]],
-    }.items():
-        _assert_refused(lambda bad=bad: list(case.detector.predict([bad])), DataError, name)
+    }
+    for name, bad in bad_ones.items():
+        assert_refused(partial(case.predictions, images=[bad]), DataError, name)
 
 
 def bad_parameters_are_named(case: DetectorCase) -> None:
     """Every value outside the declared constraints raises a `UsageError` that names the parameter."""
     method = case.make()
     for name, value in forbidden(type(method)):  # type: ignore[arg-type]
-        refusal = _refusal(method, {name: value})
+        refusal = refusal_of(method, {name: value})
         assert refusal, f"{name}={value!r} is accepted"
         assert name in refusal, f"the refusal of {name}={value!r} does not name it: {refusal}"
 
 
 def unknown_parameters_are_refused(case: DetectorCase) -> None:
     """A parameter that does not exist raises a `UsageError` that names it."""
-    refusal = _refusal(case.make(), {"no_such_parameter": 1})
+    refusal = refusal_of(case.make(), {"no_such_parameter": 1})
     assert refusal, "a parameter that does not exist is accepted"
     assert "no_such_parameter" in refusal, f"the refusal does not name the parameter: {refusal}"
 
@@ -375,10 +378,10 @@ def needs_are_as_declared(case: DetectorCase) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if case.make().traits.needs.anomalies == "required":
-            _assert_refused(lambda: case.make().fit(case.task(stream=None)), NeedUnmet, "a task without anomalies")
+            assert_refused(lambda: case.make().fit(case.task(stream=None)), NeedUnmet, "a task without anomalies")
         else:
             detector = case.make().fit(case.task(stream=None))
-            _assert_form(case.images[0], next(iter(detector.predict(case.images[:1]))))
+            assert_form(case.images[0], next(iter(detector.predict(case.images[:1]))))
 
 
 def export_is_as_declared(case: DetectorCase) -> None:
@@ -386,7 +389,7 @@ def export_is_as_declared(case: DetectorCase) -> None:
     if case.detector.traits.exports:
         assert callable(getattr(case.detector.graph(), "forward", None)), "graph() gives no module"
         return
-    _assert_refused(case.detector.graph, (NeedUnmet, UsageError), "graph() of a detector that does not declare it")
+    assert_refused(case.detector.graph, (NeedUnmet, UsageError), "graph() of a detector that does not declare it")
 
 
 def learning_from_normals_reads_nothing_else(case: DetectorCase) -> None:
@@ -424,36 +427,6 @@ def page_is_complete(case: DetectorCase) -> None:
     entry = detectors.entries.get(method.name)
     cited = re.split(r"[ ,]", entry.paper)[0] if entry else ""
     assert cited in text, f"{page} does not cite {entry.paper if entry else ''}"
-
-
-def _assert_form(image: Image, prediction: Prediction) -> None:
-    assert isinstance(prediction.map, np.ndarray), f"the map is a {type(prediction.map).__name__}"
-    assert prediction.map.dtype == np.float32, f"the map is {prediction.map.dtype}; expected float32"
-    assert prediction.map.shape == image.shape[:2], f"the map is {prediction.map.shape}; expected {image.shape[:2]}"
-    assert np.isfinite(prediction.map).all(), "the map is not finite"
-    assert isinstance(prediction.score, float), f"the score is a {type(prediction.score).__name__}"
-    assert np.isfinite(prediction.score), f"the score is {prediction.score}"
-    left = (prediction.threshold, prediction.verdict, prediction.threshold_source)
-    assert left == (None, None, None), f"threshold and verdict are {left}; expected None: they are the inspector's"
-
-
-def _assert_refused(call: Callable[[], object], error: type[Exception] | tuple[type[Exception], ...], what: str) -> None:
-    names = " or ".join(kind.__name__ for kind in (error if isinstance(error, tuple) else (error,)))
-    try:
-        call()
-    except error:
-        return
-    except Exception as other:
-        raise AssertionError(f"{what} raises {type(other).__name__} ({other}); expected {names}") from other
-    raise AssertionError(f"{what} is accepted; expected {names}")
-
-
-def _refusal(method: Detector, changes: Mapping[str, Any]) -> str:
-    try:
-        type(method).from_params({**method.recipe().params, **changes})
-    except UsageError as error:
-        return str(error)
-    return ""
 
 
 def _named(checks: Sequence[Check]) -> dict[str, Check]:

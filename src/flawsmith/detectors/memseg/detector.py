@@ -180,6 +180,10 @@ class MemSeg(ImageDetector[Learned]):
         head = self._new_head(Seed(0), encoder)
         head.load_state_dict(under("head", tensors))
         stored = under("memory", tensors)
+        for level in LEVELS:
+            side = self.size // encoder.strides[level]
+            if stored[level].shape[1:] != (encoder.channels[level], side, side):
+                raise ValueError(f"{level} of the memory is {tuple(stored[level].shape[1:])}, made at another size")
         memory = NormalMemory({level: stored[level] for level in LEVELS}, tensors["scale"])
         kept = {key: facts[key] for key in ("memory", "training")}
         return Learned(encoder, head.eval().requires_grad_(False), memory, facts["readout"], kept)
