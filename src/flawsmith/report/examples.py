@@ -4,25 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flawsmith.core.arrays import Image
 from flawsmith.core.requests import Anomaly
-from flawsmith.data.resize import resize_image
 from flawsmith.inspection.evaluation import Evaluation, ImageResult
 from flawsmith.report.outcomes import is_called_defective
 from flawsmith.report.page import Gallery, Legend, Panel, Picture
-from flawsmith.report.pictures import (
-    SIDE,
-    Scale,
-    colour_steps,
-    enlarged_mask,
-    fitted,
-    jpeg_uri,
-    outline,
-    peak_is_near,
-    scale_of,
-    views,
-)
-from flawsmith.report.wording import significant
+from flawsmith.report.pictures import Scale, colour_steps, jpeg_uri, peak_is_near, scale_of, views
+from flawsmith.report.wording import kind_of, significant
+from flawsmith.synthesis.gallery import contact_sheet
 
 ELSEWHERE = "; strongest response outside the marked defect"
 OUTLINE_TEXT = "The line around a defect is its true extent."
@@ -58,14 +46,14 @@ def result_picture(result: ImageResult, scale: Scale, threshold: float) -> Pictu
     seen = views(sample.image(), prediction.map, mask, scale)
     panels = [Panel(jpeg_uri(seen.image), "image", f"photograph {sample.id}")]
     if seen.truth is not None:
-        panels.append(Panel(jpeg_uri(seen.truth), "truth", f"true extent of the {sample.defect}"))
+        panels.append(Panel(jpeg_uri(seen.truth), "truth", f"true extent of the {kind_of(sample.defect)}"))
     panels.append(Panel(jpeg_uri(seen.coloured), "anomaly map", f"anomaly map, score {significant(prediction.score)}"))
     called, wrong = is_called_defective(result, threshold), is_called_defective(result, threshold) == sample.is_normal
     elsewhere = called and mask is not None and not sample.is_normal and not peak_is_near(mask, prediction.map)
     return Picture(
         tuple(panels),
         aspect=seen.image.shape[1] / seen.image.shape[0],
-        title="good part" if sample.is_normal else sample.defect,
+        title="good part" if sample.is_normal else kind_of(sample.defect),
         caption=f"score {significant(prediction.score)}, threshold {significant(threshold)}{ELSEWHERE if elsewhere else ''}",
         name=sample.id,
         tag={(True, False): "found", (False, False): "passed", (True, True): "false alarm", (False, True): "missed"}[
@@ -75,23 +63,8 @@ def result_picture(result: ImageResult, scale: Scale, threshold: float) -> Pictu
     )
 
 
-def synthetic_gallery(anomalies: Sequence[Anomaly], *, heading: str = "", caption: str = "", side: int = SIDE) -> Gallery:
-    """One picture per synthetic anomaly: before, where there is a twin, after, and its mask."""
-    return Gallery(tuple(_synthetic_picture(anomaly, side) for anomaly in anomalies), heading, caption)
-
-
-def sheet_gallery(sheet: Image, *, heading: str = "", caption: str = "", alt: str = "contact sheet") -> Gallery:
-    """A contact sheet as one picture."""
-    return Gallery((Picture((Panel(jpeg_uri(sheet), "", alt),)),), heading, caption, wide=True)
-
-
-def _synthetic_picture(anomaly: Anomaly, side: int) -> Picture:
-    size = fitted(anomaly.image.shape, side)
-    image = resize_image(anomaly.image, size)
-    panels = [Panel(jpeg_uri(image), "synthetic", f"synthetic {anomaly.defect}")]
-    if anomaly.clean is not None:
-        panels.insert(0, Panel(jpeg_uri(resize_image(anomaly.clean, size)), "before", "the same picture without the defect"))
-    if anomaly.mask.any():
-        panels.append(Panel(jpeg_uri(outline(image, enlarged_mask(anomaly.mask, size))), "its mask", "extent of the defect"))
-    made = anomaly.provenance.component or anomaly.provenance.method
-    return Picture(tuple(panels), title=anomaly.defect, caption=f"by {made}", aspect=size[1] / size[0])
+def synthetic_gallery(anomalies: Sequence[Anomaly], *, heading: str = "", caption: str = "") -> Gallery:
+    """A contact sheet: normal, anomaly, mask and difference of each; small defects are enlarged."""
+    sheet = contact_sheet(anomalies, columns=2)
+    picture = Picture((Panel(jpeg_uri(sheet), "", f"{len(anomalies)} synthetic anomalies"),))
+    return Gallery((picture,), heading, caption, wide=True)

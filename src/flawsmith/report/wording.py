@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from flawsmith.core.samples import UNKNOWN
 from flawsmith.metrics.records import REASONS, Interval, MetricValue
 
 DASH = "–"
@@ -43,6 +44,11 @@ def interval_of(interval: Interval | None) -> str:
 def why(value: MetricValue) -> str:
     """The reason of an undefined metric in words; nothing where it is defined."""
     return REASONS[value.reason] if value.reason else ""
+
+
+def kind_of(defect: str) -> str:
+    """What to call a defective part: its defect, or that its kind is not known."""
+    return "defective part" if defect == UNKNOWN else defect
 
 
 def title_of(metric: str) -> str:
