@@ -2,8 +2,8 @@
 
     python -m benchmarks.accuracy elpv:mono mtd --detector patchcore --seeds 0-4
 
-Data: `elpv:PRODUCT` (package elpv-dataset) and `mtd` (the folder named by FLAWSMITH_MTD). One line per seed and the mean ± standard
-deviation (ddof 1) on stdout; `--out FILE.md` writes the table, with command and machine, under the heading that it names.
+Data: `elpv:PRODUCT` (package elpv-dataset) and `mtd` (the folder named by FLAWSMITH_MTD). One line per seed and the mean ±
+standard deviation (ddof 1) on stdout; `--out FILE.md` writes the table, with command and machine, under `--title`.
 """
 
 from __future__ import annotations

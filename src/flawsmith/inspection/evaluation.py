@@ -121,8 +121,8 @@ def evaluate(
 ) -> Evaluation:
     """Run an inspector over the test images of `data`.
 
-    The test images are those of the inspector's own split where `data` is what it was trained on, otherwise every image of the
-    product.
+    Where `data` is what the inspector was trained on, wherever it lies now, the test images are those of its own split. In other
+    data they are all of the product that the folder does not mark as training or validation.
 
     Args:
         inspector: a trained inspector.
@@ -161,8 +161,10 @@ def test_samples(inspector: Inspector, data: Dataset) -> tuple[Sample, ...]:
     """
     product = inspector.origin.product if inspector.origin.product in data.products else None
     mine = data.of(product=product)
-    known = any(sample.id in inspector.split.assignment for sample in mine.samples)
-    chosen = inspector.split.apply(mine).of(split="test").samples if known else mine.samples
+    there = {sample.id for sample in mine.samples}
+    same = all(name in there for name, place in inspector.split.assignment.items() if place != "dropped")
+    placed = inspector.split.apply(mine) if same else mine
+    chosen = [sample for sample in placed.samples if sample.split not in ("train", "val")]
     if not chosen:
         raise DataError(
             "E_EMPTY_SPLIT", f"{data.root} has no test image for {inspector.origin.product}; expected some: add images"
