@@ -10,6 +10,7 @@ from flawsmith.report.pictures import (
     OUTLINE,
     Scale,
     colour_steps,
+    contact_sheet,
     enlarged_mask,
     fitted,
     jpeg_uri,
@@ -119,6 +120,16 @@ def test_peak_on_beside_and_far_from_the_defect() -> None:
         anomaly_map[:] = 0
         anomaly_map[place] = 1
         assert peak_is_near(mask, anomaly_map) is near
+
+
+def test_contact_sheet_holds_every_picture_on_white() -> None:
+    pictures = [np.full((20 + i, 40, 3), 10 * i, np.uint8) for i in range(1, 6)]
+    sheet = contact_sheet(pictures, columns=3, side=32, gap=2)
+    assert sheet.shape == (2 * 34 - 2, 3 * 34 - 2, 3)
+    assert {10, 20, 30, 40, 50, 255} <= set(sheet[:, :, 0].ravel().tolist())
+    assert contact_sheet(pictures[:1], columns=6, side=32).shape == (32, 32, 3)
+    with pytest.raises(BadParameter, match="at least one picture"):
+        contact_sheet([])
 
 
 def test_uris_decode_to_the_picture() -> None:

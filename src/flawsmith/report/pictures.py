@@ -138,6 +138,27 @@ def peak_is_near(mask: Mask, anomaly_map: Map, tolerance: float = 0.02) -> bool:
     return bool(distance.flat[int(np.argmax(anomaly_map))] <= tolerance * max(mask.shape) + 1)
 
 
+def contact_sheet(images: Sequence[Image], columns: int = 6, side: int = 128, gap: int = 4) -> Image:
+    """Many pictures as one, row by row on white, each fitted into a square of `side`.
+
+    Args:
+        images: at least one, uint8 H×W×3 of any size.
+        columns: pictures in a row.
+        side: of each square, pixels.
+        gap: between squares, pixels.
+    """
+    if not images or columns < 1:
+        raise BadParameter(f"{len(images)} pictures in {columns} columns; expected at least one picture and one column")
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    sheet = np.full((rows * (side + gap) - gap, columns * (side + gap) - gap, 3), 255, np.uint8)
+    for i, image in enumerate(images):
+        h, w = fitted(image.shape, side)
+        y, x = (i // columns) * (side + gap) + (side - h) // 2, (i % columns) * (side + gap) + (side - w) // 2
+        sheet[y : y + h, x : x + w] = resize_image(image, (h, w))
+    return sheet
+
+
 def jpeg_uri(image: Image) -> str:
     """A photograph as a data URI."""
     return _uri(image, "JPEG", quality=JPEG_QUALITY, subsampling=0, optimize=True)
