@@ -1,0 +1,103 @@
+"""Make every picture of the documentation, from scikit-image's textures and the toy texture: `make docs`.
+
+docs/images/METHOD.png: a contact sheet of each synthesizer. docs/images/overview.png: what an inspector that has seen only
+normals says of them. docs/images/DETECTOR.png: each detector on the toy texture, by benchmarks/toy_texture.py.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import skimage.data
+
+from flawsmith.core.arrays import Image
+from flawsmith.core.detector import TrainingTask
+from flawsmith.core.files import write_bytes
+from flawsmith.core.recipes import parse_methods
+from flawsmith.core.registry import detectors
+from flawsmith.core.requests import Anomaly, Request
+from flawsmith.core.samples import GOOD, ArraySource, Sample, SupportSet
+from flawsmith.core.seeding import Seed
+from flawsmith.detectors.patchcore import PatchCore
+from flawsmith.report.pictures import overlay, scale_of
+from flawsmith.synthesis import build
+from flawsmith.synthesis.gallery import contact_sheet
+
+HERE = Path(__file__).parent
+IMAGES = HERE / "images"
+TEXTURES = ("brick", "grass", "gravel")
+SIDE = 192
+SEED = Seed(0, ("docs",))
+SHEETS = {
+    "cutpaste": "cutpaste",
+    "cutpaste_scar": "cutpaste_scar",
+    "draem": "draem",
+    "mix": "draem:2,cutpaste:1,cutpaste_scar:1",
+}
+
+
+def main() -> None:
+    for name, methods in SHEETS.items():
+        write_picture(IMAGES / f"{name}.png", contact_sheet(anomalies(methods, TEXTURES * 2), tile=128, columns=2))
+    write_picture(IMAGES / "overview.png", overview())
+    command = [sys.executable, HERE.parent / "benchmarks" / "toy_texture.py", *detectors.names(), "--seeds", "1"]
+    subprocess.run([*map(str, command), "--pictures", str(IMAGES)], check=True)
+
+
+def write_picture(path: Path, image: Image) -> None:
+    write_bytes(path, cv2.imencode(".png", image[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].tobytes())
+    print(path)
+
+
+def crop(texture: str, number: int, left: bool) -> Sample:
+    """A square of one half of a texture: the left half to learn from, the right half to look at."""
+    whole = getattr(skimage.data, texture)()
+    rng = SEED.numpy(texture, number, "left" if left else "right")
+    half = whole.shape[1] // 2
+    y = rng.integers(0, whole.shape[0] - SIDE)
+    x = rng.integers(0, half - SIDE) + (0 if left else half)
+    grey = whole[y : y + SIDE, x : x + SIDE]
+    pixels = np.repeat(grey[:, :, None], 3, axis=2)
+    return Sample(f"{texture}/train/{GOOD}/{number}", texture, GOOD, "train", str(number), ArraySource(pixels))
+
+
+def anomalies(methods: str, textures: tuple[str, ...]) -> list[Anomaly]:
+    normals = [crop(texture, number, left=False) for number, texture in enumerate(textures)]
+    synthesizer = build(parse_methods(methods)).fit(SupportSet(tuple(normals)))
+    return synthesizer.synthesize([Request(normal, SEED.child(methods, i)) for i, normal in enumerate(normals)])
+
+
+def overview() -> Image:
+    """Rows: normal, synthetic defect, its mask, the map of an inspector trained on other crops of the same wall."""
+    normals = [crop("brick", number, left=True) for number in range(24)]
+    task = TrainingTask(None, normals, SupportSet(tuple(normals)), seed=SEED)
+    detector = PatchCore(size=SIDE).fit(task)
+    made = [anomalies(methods, ("brick",) * 4)[k] for k, methods in enumerate(["draem", "cutpaste", "cutpaste_scar", "draem"])]
+    maps = [prediction.map for prediction in detector.predict(anomaly.image for anomaly in made)]
+    scale = scale_of(maps)
+    columns = [
+        np.concatenate([framed(picture) for picture in (clean_of(a), a.image, mask_of(a), overlay(a.image, m, scale=scale))])
+        for a, m in zip(made, maps, strict=True)
+    ]
+    return np.concatenate(columns, axis=1)
+
+
+def clean_of(anomaly: Anomaly) -> Image:
+    assert anomaly.clean is not None
+    return anomaly.clean
+
+
+def mask_of(anomaly: Anomaly) -> Image:
+    return np.repeat(anomaly.mask[:, :, None], 3, axis=2).astype(np.uint8) * 255
+
+
+def framed(picture: Image) -> Image:
+    return np.pad(picture, ((3, 3), (3, 3), (0, 0)), constant_values=255)
+
+
+if __name__ == "__main__":
+    main()
