@@ -149,3 +149,13 @@ def test_a_recipe_spells_every_parameter_out():
     assert recipe.detector.params["size"] == 128
     assert recipe.detector.params["neighbours"] == 9
     assert (recipe.synth, recipe.seed) == ((), 3)
+
+
+@pytest.mark.parametrize(
+    ("normals", "held_out"),
+    [(1000, 100), (150, 19), (24, 8), (3, 1)],
+)
+def test_as_many_are_held_out_as_a_threshold_takes_up_to_a_third(normals: int, held_out: int):
+    from flawsmith.inspection.training import _validation_share
+
+    assert round(normals * _validation_share(recipe_of("patchcore"), normals)) == held_out

@@ -114,7 +114,7 @@ class TrainingRecipe(Recipe):
         split: split policy; `auto`: the data's own, else grouped.
         shots: number of normals; None: all.
         defect_shots: number of real anomalies per defect, 0: none.
-        validation_share: share of the training normals held out for the threshold.
+        validation_share: share of the training normals held out for the threshold; None: a tenth, and more where there are few.
         false_alarms: accepted share of good parts called defective, sets the threshold.
         steps: optimiser steps; None: the detector's own number.
         seconds: clock limit of the training; None: none.
@@ -134,7 +134,7 @@ class TrainingRecipe(Recipe):
     split: str = "auto"
     shots: int | None = Field(default=None, ge=1)
     defect_shots: int = Field(default=0, ge=0)
-    validation_share: float = Field(default=0.1, ge=0, lt=1)
+    validation_share: float | None = Field(default=None, ge=0, lt=1)
     false_alarms: float = Field(default=0.05, gt=0, lt=1)
     steps: int | None = Field(default=None, ge=1)
     seconds: float | None = Field(default=None, gt=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -149,7 +150,7 @@ def _prepare(data: Dataset, recipe: TrainingRecipe) -> _Prepared:
     support, split = support_set(
         data, whole, product=data.products[0], shots=recipe.shots, defect_shots=recipe.defect_shots, seed=recipe.seed
     )
-    split = hold_out(split, data, recipe.validation_share, recipe.seed)
+    split = hold_out(split, data, _validation_share(recipe, len(support.normals)), recipe.seed)
     applied = split.apply(data)
     training = {sample.id for sample in applied.of(split="train").samples}
     normals = tuple(sample for sample in support.normals if sample.id in training)
@@ -162,6 +163,14 @@ def _prepare(data: Dataset, recipe: TrainingRecipe) -> _Prepared:
     support = replace(support, normals=normals)
     fitted = tuple((synthesizer.fit(support), weight) for synthesizer, weight in sources)
     return _Prepared(detector, fitted, split, support, held_out, (*split.flags, *leaks.warnings))
+
+
+def _validation_share(recipe: TrainingRecipe, normals: int) -> float:
+    """A tenth; where that is too few for a threshold at the accepted false alarms, as many as that takes, up to a third."""
+    if recipe.validation_share is not None:
+        return recipe.validation_share
+    enough = math.ceil(1 / recipe.false_alarms) - 1
+    return max(0.1, min(enough, normals // 3) / max(normals, 1))
 
 
 def _refuse_unmet(detector: Detector, recipe: TrainingRecipe, sources: Sequence[tuple[Synthesizer, float]]) -> None:
