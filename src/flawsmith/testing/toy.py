@@ -26,13 +26,17 @@ def toy_defect(seed: Seed, size: int = 128, defect: str = "scratch") -> tuple[Im
     surface = _gratings(seed.numpy("texture"), size)
     rng = seed.numpy("defect")
     mask = _line(rng, size) if defect == "scratch" else _ellipse(rng, size)
-    changed = {
-        "scratch": lambda: surface * 0.35,
-        "spot": lambda: np.full_like(surface, rng.uniform(0.85, 0.95)),
-        "smear": lambda: cv2.GaussianBlur(surface, (0, 0), 4),
-        "stain": lambda: surface + rng.choice([-0.18, 0.18]),
-    }[defect]()
-    return _to_image(np.where(mask, changed, surface)), mask
+    return _to_image(np.where(mask, _changed(surface, rng, defect), surface)), mask
+
+
+def _changed(surface: FloatArray, rng: np.random.Generator, defect: str) -> FloatArray:
+    if defect == "scratch":
+        return surface * 0.35
+    if defect == "spot":
+        return np.full(surface.shape, rng.uniform(0.85, 0.95))
+    if defect == "smear":
+        return np.asarray(cv2.GaussianBlur(surface, (0, 0), 4))
+    return surface + rng.choice([-0.18, 0.18])
 
 
 def toy_normals(n: int, seed: Seed, size: int = 128, split: SplitName = "train") -> list[Sample]:
@@ -70,11 +74,12 @@ def _gratings(rng: np.random.Generator, size: int) -> FloatArray:
     a, b = rng.uniform(0, 2 * np.pi, 2)
     jitter = 2 * _upsampled(rng, 5, size)
     surface = 0.5 + 0.18 * np.sin(2 * np.pi * x / 8 + a + 0.15 * jitter) + 0.18 * np.sin(2 * np.pi * y / 8 + b + 0.15 * jitter)
-    return surface + 0.06 * _upsampled(rng, 3, size) + rng.normal(0, 0.03, (size, size))
+    return np.asarray(surface + 0.06 * _upsampled(rng, 3, size) + rng.normal(0, 0.03, (size, size)), np.float64)
 
 
 def _upsampled(rng: np.random.Generator, cells: int, size: int) -> FloatArray:
-    return cv2.resize(rng.standard_normal((cells, cells)).astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC)
+    grid = rng.standard_normal((cells, cells)).astype(np.float32)
+    return np.asarray(cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def _to_image(surface: FloatArray) -> Image:
