@@ -36,7 +36,7 @@ def _changed(surface: FloatArray, rng: np.random.Generator, defect: str) -> Floa
         return np.full(surface.shape, rng.uniform(0.85, 0.95))
     if defect == "smear":
         return np.asarray(cv2.GaussianBlur(surface, (0, 0), 4))
-    return surface + rng.choice([-0.18, 0.18])
+    return surface + float(rng.choice([-0.18, 0.18]))
 
 
 def toy_normals(n: int, seed: Seed, size: int = 128, split: SplitName = "train") -> list[Sample]:
