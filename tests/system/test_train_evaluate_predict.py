@@ -80,6 +80,8 @@ def test_a_chosen_metric_is_shown_alone(model: Path, tiles: Path, capsys: pytest
         (["--detector", "memseg", "--synth", "dream"], "E_UNKNOWN", 2, "did you mean draem"),
         (["--detector", "memseg", "--ratio", "1.5"], "E_PARAMETER", 2, "ratio is 1.5"),
         (["--ratio", "half"], "E_USAGE", 2, "--ratio"),
+        (["--ratio-mode", "coin"], "E_PARAMETER", 2, "ratio_mode is 'coin'"),
+        (["--rotation", "spin"], "E_PARAMETER", 2, "rotation is 'spin'"),
         (["--layout", "foldr"], "E_UNKNOWN", 2, "did you mean folder"),
         (["--split", "grupped"], "E_UNKNOWN", 2, "did you mean grouped"),
         (["--shots", "100"], "E_FEW", 1, "100 training normals"),

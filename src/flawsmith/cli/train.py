@@ -14,6 +14,9 @@ Synth = Annotated[
     str, typer.Option("--synth", metavar="NAME[:WEIGHT],…", help="Who makes the anomalies; default: the detector's own choice.")
 ]
 Ratio = Annotated[float, typer.Option("--ratio", help="Share of anomalies among the training items, 0 to 1.")]
+RatioMode = Annotated[str, typer.Option("--ratio-mode", help="bernoulli: a coin for each item; stratified: exact all along.")]
+Rotate = Annotated[str, typer.Option("--rotation", help="Of training images before synthesis: none, draem, slight, full.")]
+Photometry = Annotated[float, typer.Option("--photometry", help="Strength of brightness and contrast jitter, 0 to 1.")]
 Shots = Annotated[int | None, typer.Option("--shots", help="Use only so many normals.", show_default=False)]
 DefectShots = Annotated[int, typer.Option("--defect-shots", help="Use so many real anomalies of each defect.")]
 RealShare = Annotated[float, typer.Option("--real-share", help="Share of the anomalies that are real ones, 0 to 1.")]
@@ -29,6 +32,9 @@ def train(
     detector: DetectorName = "patchcore",
     synth: Synth = "",
     ratio: Ratio = 0.5,
+    ratio_mode: RatioMode = "bernoulli",
+    rotation: Rotate = "none",
+    photometry: Photometry = 0.0,
     shots: Shots = None,
     defect_shots: DefectShots = 0,
     real_share: RealShare = 0.0,
@@ -56,6 +62,9 @@ def train(
         synth,
         settings or (),
         ratio=ratio,
+        ratio_mode=ratio_mode,
+        rotation=rotation,
+        photometry=photometry,
         shots=shots,
         defect_shots=defect_shots,
         real_share=real_share,
