@@ -8,7 +8,7 @@ from flawsmith.core.errors import DataError
 from flawsmith.core.samples import ArraySource, Sample
 from flawsmith.data import load
 from flawsmith.data.dataset import Dataset
-from flawsmith.data.fingerprints import NearIndex, digest_of, fingerprint
+from flawsmith.data.fingerprints import NearIndex, digest_of, fingerprint, turned_digest
 from flawsmith.data.leakage import check_leakage, find_leaks
 from flawsmith.data.splits import make_split
 
@@ -47,6 +47,17 @@ def test_a_copy_in_another_format_is_an_error(clean):
 def test_a_turned_or_mirrored_copy_is_an_error(clean, turn):
     copy(clean, lambda picture: picture.transpose(turn))
     assert "turned or mirrored" in str(refused(clean, "E_DUPLICATE"))
+
+
+@pytest.mark.parametrize("quarter", range(4))
+def test_the_turned_digest_forgets_turns_and_flips_and_nothing_else(trees, quarter):
+    image = trees.texture(1)
+    told = turned_digest(image)
+    assert turned_digest(np.rot90(image, quarter)) == turned_digest(np.rot90(image[::-1], quarter)) == told
+    other = image.copy()
+    other[3, 4, 1] ^= 1
+    assert turned_digest(other) != told
+    assert turned_digest(image.reshape(image.shape[1], image.shape[0], 3)) != told
 
 
 def test_shuffled_pixels_are_no_turned_copy(clean):

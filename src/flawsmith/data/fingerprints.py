@@ -56,7 +56,11 @@ def digest_of(image: Image) -> str:
 
 
 def turned_digest(image: Image) -> str:
-    """The least digest among the 8 rotations and flips: equal for pictures that differ by one of them."""
+    """The least `digest_of` among the 8 rotations and flips of a picture: equal for pictures that differ by one of them.
+
+    Args:
+        image: uint8 H×W×3.
+    """
     turns = [np.rot90(side, quarter) for side in (image, image[:, ::-1]) for quarter in range(4)]
     return min(digest_of(turn) for turn in turns)
 
