@@ -206,12 +206,17 @@ def test_its_layers_are_those_of_the_backbone() -> None:
 
 @pytest.mark.slow
 def test_the_toy_texture_is_learned() -> None:
-    normals = toy_normals(60, Seed(0))
+    """The spec's smoke benchmark, at seed 0 of benchmarks/toy_texture.py.
+
+    It guards against getting worse; it does not show that every seed passes. One of eight falls short: docs/detectors/memseg.md.
+    """
+    seed = Seed(0, ("toy",))
+    normals = toy_normals(100, seed)
     support = SupportSet(tuple(normals), product="toy")
     sources = [(build_synthesizer(m.method).fit(support), m.weight) for m in parse_methods("draem,cutpaste,cutpaste_scar")]
-    anomalies = AnomalyStream(normals, sources, 0.5, (128, 128), Seed(0, ("stream",)))
-    fitted = MemSeg.from_params({}).fit(TrainingTask(anomalies, normals, support, seed=Seed(0)))
-    test = toy_normals(40, Seed(0), split="test") + toy_anomalies(60, Seed(0))
+    anomalies = AnomalyStream(normals, sources, 0.5, (128, 128), seed.child("stream"))
+    fitted = MemSeg.from_params({}).fit(TrainingTask(anomalies, normals, support, seed=seed))
+    test = toy_normals(60, seed, split="test") + toy_anomalies(100, seed)
     found = list(fitted.predict(sample.image() for sample in test))
     masks, maps = np.stack([sample.mask() for sample in test]), np.stack([prediction.map for prediction in found])
     labels = [not sample.is_normal for sample in test]
