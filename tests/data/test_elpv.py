@@ -29,6 +29,11 @@ def test_uncertain_labels(tmp_path, trees):
         ("0.67", 0.667),
         ("1.00", 1.0),
     }
+    assert soft.notes[0] == (
+        "40 images of uncertain label are labelled at 1/2; their certainty is kept as a weight that neither training nor "
+        "metrics use yet"
+    )
+    assert halved.notes[0] == "40 images of uncertain label are labelled at 1/2"
     with pytest.raises(BadParameter, match="uncertain"):
         load(root, "elpv:uncertain=guess")
 

@@ -93,6 +93,37 @@ def samples(images, split, **fields):
     return made
 
 
+def test_a_turned_copy_of_a_support_anomaly_in_the_test_is_an_error(trees):
+    images = [trees.texture(seed) for seed in range(12)]
+    images.append(np.rot90(images[11]).copy())
+    made = [
+        Sample(f"p/pool/{defect}/{index}", "p", defect, "pool", str(index), ArraySource(image, location=f"{index}.png"))
+        for index, (image, defect) in enumerate(zip(images, ["good"] * 10 + ["dent"] * 3, strict=True))
+    ]
+    data = Dataset("made", "root", "folder", tuple(made))
+    split = make_split(data).moved(["p/pool/dent/11"], "dropped")
+    applied, anomalies = split.apply(data), (made[11],)
+    assert check_leakage(applied).errors == ()
+    with pytest.raises(DataError, match="turned or mirrored") as caught:
+        check_leakage(applied, anomalies)
+    assert caught.value.code == "E_DUPLICATE"
+    assert set(caught.value.files) == {"11.png", "12.png"}
+    without = split.moved(["p/pool/dent/12"], "dropped").apply(data)
+    assert check_leakage(without, anomalies).errors == ()
+
+
+def test_support_counts_as_training_once_and_its_groups_too(trees):
+    images = [trees.texture(seed) for seed in range(4)]
+    train, test = samples(images[:2], "train"), samples(images[2:], "test")
+    data = Dataset("made", "root", "folder", (*train, *test))
+    assert check_leakage(data, train).problems == ()
+    with pytest.raises(DataError, match="same picture"):
+        check_leakage(data, test[:1])
+    other = replace(test[0], id="p/test/dent/9", defect="dent", source=ArraySource(trees.texture(9)))
+    with pytest.raises(DataError, match="one group"):
+        check_leakage(data, [other])
+
+
 def aligned(number, seed):
     """One part in one fixture, again and again: the same outline, other noise."""
     y, x = np.mgrid[0:64, 0:64]

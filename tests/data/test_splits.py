@@ -162,6 +162,57 @@ def test_hold_out_moves_whole_groups_and_leaves_one():
         hold_out(split, data, 1.0)
 
 
+def of_sizes(sizes):
+    return dataset([("p", "good", f"g{number}") for number, size in enumerate(sizes) for _ in range(size)])
+
+
+def held_sizes(data, share, seed=0):
+    everything = make_split(data, "grouped", test_share=0.0)
+    return sorted(Counter(sample.group for sample in hold_out(everything, data, share, seed).on(data, "val")).values())
+
+
+@given(st.lists(st.integers(1, 40), min_size=2, max_size=14), st.floats(0.001, 0.95), st.integers(0, 3))
+def test_held_out_groups_never_overshoot_more_than_they_help(sizes, share, seed):
+    data = of_sizes(sizes)
+    held = held_sizes(data, share, seed)
+    total, wanted = sum(sizes), share * sum(sizes)
+    assert held
+    assert len(held) < len(sizes)
+    assert held == held_sizes(data, share, seed)
+    if sum(held) > max(total / 3, wanted) or sum(held) > 2 * wanted:
+        assert held == [min(sizes)], "one group that cannot be avoided, and then the smallest"
+    left = Counter(sizes) - Counter(held)
+    fitting = [size for size in left if sum(held) + size <= max(total / 3, wanted)]
+    assert not any(sum(held) + size <= wanted for size in fitting), "a group that still fits was left out"
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    ("sizes", "share", "held"),
+    [
+        ([99, 1], 0.1, [1]),
+        ([60, 40], 0.1, [40]),
+        ([50, 12, 38], 0.1, [12]),
+        ([33, 33, 34], 0.3, [33]),
+        ([1] * 190, 0.1, [1] * 19),
+        ([5] * 20, 0.17, [5] * 3),
+        ([5] * 20, 0.18, [5] * 4),
+    ],
+)
+def test_held_out_groups_come_closest_to_the_share(sizes, share, held, seed):
+    assert held_sizes(of_sizes(sizes), share, seed) == held
+
+
+def test_groups_of_real_anomalies_that_are_trained_on_are_not_held_out():
+    rows = [("p", kind, f"b{block}") for block in range(8) for kind in ["good"] * 5 + ["d"] * 3]
+    data = dataset(rows, default="elpv-blocks")
+    support, split = support_set(data, make_split(data), product="p", defect_shots=4)
+    trained = {sample.group for sample in support.anomalies}
+    held = {seed: hold_out(split, data, 0.5, seed, support=support.anomalies) for seed in range(8)}
+    assert not any(trained & {sample.group for sample in split.on(data, "val")} for split in held.values())
+    assert any(trained & {sample.group for sample in hold_out(split, data, 0.5, seed).on(data, "val")} for seed in range(8))
+
+
 def test_a_folders_own_validation_is_kept(tmp_path, trees):
     tree = trees.mvtec(tmp_path / "set", ["bottle"]).images("bottle/validation/good", range(2))
     data = load(tree.write())

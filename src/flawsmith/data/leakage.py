@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -77,13 +77,19 @@ class LeakageReport:
         return tuple(f"{problem.code}: {problem.line()}" for problem in self.problems if not problem.is_error)
 
 
-def check_leakage(dataset: Dataset) -> LeakageReport:
+def check_leakage(dataset: Dataset, support: Iterable[Sample] = ()) -> LeakageReport:
     """Run the test on a data set whose samples are on their sides; each image is decoded once.
+
+    Args:
+        dataset: the samples on their sides.
+        support: samples that are trained on though the split dropped them, such as the real anomalies of a support set.
 
     Raises:
         DataError: the first error, with every file of its kind (E_DUPLICATE, E_GROUP, E_LABEL_CONFLICT, E_SYNTHETIC).
     """
-    report = find_leaks(dataset)
+    trained = {sample.id for sample in dataset.samples if sample.split == "train"}
+    more = tuple(sample.moved_to("train") for sample in support if sample.id not in trained)
+    report = find_leaks(replace(dataset, samples=(*dataset.samples, *more)))
     raise_errors(report.problems)
     return report
 

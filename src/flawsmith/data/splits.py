@@ -212,44 +212,56 @@ def _refuse_untrainable(dataset: Dataset, split: Split) -> None:
             )
 
 
-def hold_out(split: Split, dataset: Dataset, share: float, seed: int = 0) -> Split:
+def hold_out(split: Split, dataset: Dataset, share: float, seed: int = 0, *, support: Iterable[Sample] = ()) -> Split:
     """Move whole groups of training normals to `val`, for the threshold.
 
-    At least one group of each product stays in training; where there are two or more and `share` > 0, at least one moves. A
-    product that has validation normals already (validation/good) keeps those and gives no more; a group that several products
-    share stays.
+    Groups are taken in a seeded order. One is left where it is if it would overshoot the share by more than it closes the gap, or
+    put more than a third of the normals (or the share, where that is more) into `val`. Where every group is too large, the
+    smallest one moves. At least one group of each product stays in training; where there are two or more and `share` > 0, at
+    least one moves. A product that has validation normals already (validation/good) keeps those and gives no more; a group that
+    several products share stays, and so does one of `support`.
 
     Args:
         split: what to take from.
         dataset: the samples.
         share: of the training normals, 0 ≤ share < 1.
         seed: of the draw.
+        support: real anomalies that are trained on; their groups stay in training.
 
     Raises:
         BadParameter: `share` outside its range.
     """
     if not 0 <= share < 1:
         raise BadParameter(f"validation share is {share!r}; expected 0 ≤ share < 1")
-    moving = [name for product in dataset.products for name in _held_out(split, dataset, product, share, seed)]
+    trained = {split.group_of(sample) for sample in support}
+    moving = [name for product in dataset.products for name in _held_out(split, dataset, product, share, seed, trained)]
     return split.moved(moving, "val", validation_share=share) if moving else split
 
 
-def _held_out(split: Split, dataset: Dataset, product: str, share: float, seed: int) -> list[str]:
+def _held_out(split: Split, dataset: Dataset, product: str, share: float, seed: int, trained: set[str]) -> list[str]:
     groups: dict[str, list[str]] = defaultdict(list)
-    shared = {split.group_of(sample) for sample in dataset.samples if sample.product != product}
+    staying = trained | {split.group_of(sample) for sample in dataset.samples if sample.product != product}
     for sample in split.on(dataset, "train", product):
         groups[split.group_of(sample)].append(sample.id)
     has_own = any(sample.is_normal for sample in split.on(dataset, "val", product))
-    wanted = share * sum(map(len, groups.values()))
-    moving: list[str] = []
-    if has_own or share == 0:
-        return moving
-    ready = by_hash([group for group in groups if group not in shared], seed, "hold-out")
-    for group in ready[: len(groups) - 1]:
-        if moving and len(moving) >= wanted:
-            break
-        moving.extend(groups[group])
-    return moving
+    ready = by_hash([group for group in groups if group not in staying], seed, "hold-out")
+    if has_own or share == 0 or len(groups) < 2:
+        return []
+    chosen = _nearest_to(share, sum(map(len, groups.values())), {group: len(groups[group]) for group in ready})
+    return [name for group in chosen for name in groups[group]]
+
+
+def _nearest_to(share: float, total: int, sizes: Mapping[str, int]) -> list[str]:
+    """Groups, taken in their order, whose sizes add up to about `share` of `total`; the smallest where all are too large."""
+    wanted = share * total
+    most = max(total / 3, wanted)
+    held = 0
+    chosen = []
+    for group, size in sizes.items():
+        if held + size <= most and abs(held + size - wanted) < abs(held - wanted):
+            chosen.append(group)
+            held += size
+    return chosen or sorted(sizes, key=lambda group: sizes[group])[:1]
 
 
 def support_set(

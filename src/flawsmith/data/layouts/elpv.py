@@ -48,7 +48,7 @@ class ElpvLayout(Layout):
 
     Args:
         uncertain: what becomes of the probabilities 1/3 and 2/3: `drop` them, `binarise` at 1/2, or do so and keep the certainty
-            as the sample's weight (`soft`).
+            as the sample's weight (`soft`), which neither training nor metrics use yet.
     """
 
     name: ClassVar[str] = "elpv"
@@ -91,7 +91,11 @@ class ElpvLayout(Layout):
 
     def _dataset(self, tree: Tree, samples: list[Sample], rows: list[Row]) -> Dataset:
         uncertain = sum(row.level in (1, 2) for row in rows)
-        told = {"drop": "left out", "binarise": "labelled at 1/2", "soft": "labelled at 1/2 and weighted"}[self.uncertain]
+        told = {
+            "drop": "left out",
+            "binarise": "labelled at 1/2",
+            "soft": "labelled at 1/2; their certainty is kept as a weight that neither training nor metrics use yet",
+        }[self.uncertain]
         return Dataset(
             name="elpv",
             root=tree.root,
