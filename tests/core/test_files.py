@@ -12,8 +12,10 @@ from flawsmith.core.files import (
     new_folder,
     publish,
     read_json,
+    refuse_overlap,
     refuse_taken,
     sha256_file,
+    sole_writer,
     write_bytes,
     write_json,
 )
@@ -39,7 +41,18 @@ def test_full_disk_leaves_the_old_file(tmp_path: Path):
     code = f"""
 import resource, signal
 from pathlib import Path
-from flawsmith.core.files import write_bytes
+from flawsmith.core.files import (
+    canonical_json,
+    new_folder,
+    publish,
+    read_json,
+    refuse_overlap,
+    refuse_taken,
+    sha256_file,
+    sole_writer,
+    write_bytes,
+    write_json,
+)
 from flawsmith.core.errors import OutputError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10, {resource.RLIM_INFINITY}))
@@ -100,15 +113,57 @@ def test_taken_folder_is_refused_and_untouched(tmp_path: Path):
     assert os.listdir(out) == ["mine"]
 
 
-def test_overwrite_swaps_and_cleans_up(tmp_path: Path):
-    out, fresh = tmp_path / "out", tmp_path / "fresh"
-    out.mkdir()
-    (out / "old").write_text("x")
-    fresh.mkdir()
-    (fresh / "new").write_text("y")
-    publish(fresh, out, overwrite=True)
+def filled(folder: Path, name: str) -> Path:
+    folder.mkdir()
+    (folder / name).write_text(name)
+    return folder
+
+
+def test_a_folder_of_ours_is_replaced_and_nothing_stays_beside(tmp_path: Path):
+    out, fresh = filled(tmp_path / "out", "ours.json"), filled(tmp_path / "fresh", "new")
+    publish(fresh, out, replaceable="ours.json")
     assert os.listdir(out) == ["new"]
     assert os.listdir(tmp_path) == ["out"]
+
+
+def test_a_folder_that_is_not_ours_is_never_replaced(tmp_path: Path):
+    out, fresh = filled(tmp_path / "out", "photo.png"), filled(tmp_path / "fresh", "new")
+    with pytest.raises(OutputError, match=r"no ours\.json, so it is not ours to replace"):
+        publish(fresh, out, replaceable="ours.json")
+    with pytest.raises(OutputError, match="not ours"), new_folder(out, replaceable="ours.json"):
+        pass
+    assert os.listdir(out) == ["photo.png"]
+
+
+def test_the_old_folder_comes_back_if_the_new_one_cannot_take_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    out, fresh = filled(tmp_path / "out", "ours.json"), filled(tmp_path / "fresh", "new")
+    rename = Path.rename
+
+    def fail(self: Path, target: Path) -> Path:
+        if self == fresh:
+            raise OSError(5, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(OutputError, match="Input/output error"):
+        publish(fresh, out, replaceable="ours.json")
+    assert os.listdir(out) == ["ours.json"]
+
+
+@pytest.mark.parametrize("out", [".", "tiles", "tiles/train", "elsewhere/../tiles"])
+def test_results_inside_or_around_what_is_read_are_refused(tmp_path: Path, out: str):
+    (tmp_path / "tiles").mkdir()
+    with pytest.raises(OutputError, match="lie in one another"):
+        refuse_overlap(tmp_path / out, [tmp_path / "tiles"])
+    refuse_overlap(tmp_path / "tiles2", [tmp_path / "tiles"])
+
+
+def test_a_second_writer_is_kept_away(tmp_path: Path):
+    staging = tmp_path / "staging"
+    with sole_writer(staging), pytest.raises(OutputError, match="another run"), sole_writer(staging):
+        pass
+    with sole_writer(staging):
+        pass
 
 
 def test_sha256_of_a_file(tmp_path: Path):

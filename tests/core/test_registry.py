@@ -45,6 +45,17 @@ def test_a_plug_in_is_listed(monkeypatch: pytest.MonkeyPatch):
     assert "scuff" in with_plugin(monkeypatch, PLUGIN).names()
 
 
+def test_a_broken_plug_in_is_named_and_the_rest_stays(monkeypatch: pytest.MonkeyPatch):
+    registry = with_plugin(monkeypatch, PLUGIN)
+
+    def broken(self: EntryPoint) -> None:
+        raise ImportError("no module named scuff")
+
+    monkeypatch.setattr(EntryPoint, "load", broken)
+    with pytest.warns(UserWarning, match=r"plug-in scuff \(plugin:SCUFF\) cannot be loaded \(ImportError"):
+        assert "cutpaste" in registry.names()
+
+
 def test_a_duplicate_is_refused_and_both_are_named(monkeypatch: pytest.MonkeyPatch):
     twin = Entry("cutpaste", "plugin.cut:Cut", "Another.", "none", SynthesizerTraits())
     with pytest.raises(DuplicateName, match=r"flawsmith\.synthesis\.cutpaste.*plugin\.cut:Cut"):

@@ -56,11 +56,12 @@ def test_an_unknown_metric_offers_the_nearest(inspector: Inspector, tiles: Path,
         result["image_aurok"]
 
 
-def test_a_training_image_in_another_folder_is_a_leak(inspector: Inspector, tiles: Path, tmp_path: Path):
+@pytest.mark.parametrize("turn", [np.copy, np.fliplr, np.rot90], ids=["as it is", "mirrored", "turned"])
+def test_a_training_image_in_another_folder_is_a_leak(inspector: Inspector, tiles: Path, tmp_path: Path, turn):
     shutil.copytree(tiles / "test", tmp_path / "new" / "test")
     image = cv2.imread(str(tiles / "train" / "good" / "003.png"))
-    cv2.imwrite(str(tmp_path / "new" / "test" / "good" / "copied.bmp"), image)
-    with pytest.raises(DataError, match=r"copied\.bmp is among the images the inspector was trained on") as caught:
+    cv2.imwrite(str(tmp_path / "new" / "test" / "good" / "copied.bmp"), turn(image))
+    with pytest.raises(DataError, match=r"copied\.bmp is, perhaps turned, among the images") as caught:
         evaluate(inspector, load(tmp_path / "new"))
     assert caught.value.code == "E_DUPLICATE"
 
@@ -71,3 +72,32 @@ def test_pixel_metrics_without_masks_are_undefined_or_refused(inspector: Inspect
     assert evaluate(inspector, data).metrics["pixel_ap"].reason == "no_masks"
     with pytest.raises(NoPixelTruth, match="pixel_ap was asked"):
         evaluate(inspector, data, require=["pixel_ap"])
+
+
+def test_a_moved_folder_is_the_same_data(inspector: Inspector, tiles: Path, tmp_path: Path, result: Evaluation):
+    moved = shutil.copytree(tiles, tmp_path / "elsewhere" / "tiles")
+    assert evaluate(inspector, load(moved)).to_json()["images"] == result.to_json()["images"]
+
+
+def test_other_pictures_under_the_same_names_are_other_data(inspector: Inspector, tiles: Path, tmp_path: Path):
+    other = shutil.copytree(tiles, tmp_path / "tiles")
+    for file in (other / "train").rglob("*.png"):
+        cv2.imwrite(str(file), 255 - cv2.imread(str(file)))
+    found = evaluate(inspector, load(other))
+    assert "other data for testing" in found.split["policy"]
+    assert "24 images" in found.warnings[-1]
+
+
+def test_another_product_is_said_and_several_are_refused(inspector: Inspector, tiles: Path, tmp_path: Path):
+    shutil.copytree(tiles / "test", tmp_path / "two" / "bottle" / "test")
+    single = load(tmp_path / "two" / "bottle")
+    assert "trained on tiles; these images are of bottle" in evaluate(inspector, single).warnings[-1]
+    shutil.copytree(tiles / "test", tmp_path / "two" / "cable" / "test")
+    with pytest.raises(UnknownName, match="no product 'tiles'"):
+        evaluate(inspector, load(tmp_path / "two"))
+
+
+def test_a_required_metric_that_is_undefined_is_refused_with_its_reason(inspector: Inspector, tiles: Path, tmp_path: Path):
+    shutil.copytree(tiles / "test" / "good", tmp_path / "good" / "test" / "good")
+    with pytest.raises(DataError, match=r"image_auroc was asked and is undefined \(no_positive\)"):
+        evaluate(inspector, load(tmp_path / "good"), require=["image_auroc"])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from flawsmith.core.errors import DamagedFile, OutputError, UsageError
+from flawsmith.core.files import sha256_file
 from flawsmith.data import load
 from flawsmith.inspection.inspector import FILES, Inspector
 
@@ -89,3 +90,35 @@ def test_maps_have_the_size_of_the_image(model: Path):
     image = np.full((61, 97, 3), 128, np.uint8)
     (prediction,) = Inspector.load(model).predict([image])
     assert prediction.map.shape == (61, 97)
+
+
+def rewritten(folder: Path, name: str, change) -> None:
+    told = json.loads((folder / name).read_text())
+    change(told)
+    (folder / name).write_text(json.dumps(told))
+    listed = json.loads((folder / FILES).read_text())
+    listed["sha256"][name] = sha256_file(folder / name)
+    (folder / FILES).write_text(json.dumps(listed))
+
+
+@pytest.mark.parametrize("listed", ["{}", "[]", '{"sha256": []}', '{"sha256": {"card.md": "0"}}'])
+def test_a_list_of_files_that_lists_too_little_is_refused(copy: Path, listed: str):
+    (copy / FILES).write_text(listed)
+    with pytest.raises(DamagedFile, match="expected all"):
+        Inspector.load(copy)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda told: told.pop("threshold"),
+        lambda told: told.pop("format"),
+        lambda told: told["origin"].pop("digests"),
+        lambda told: told["threshold"].update(value=float("nan")),
+        lambda told: told["threshold"].update(more=1),
+    ],
+)
+def test_an_incomplete_inspector_is_named(copy: Path, change):
+    rewritten(copy, "inspector.json", change)
+    with pytest.raises(DamagedFile, match=r"inspector\.json"):
+        Inspector.load(copy)

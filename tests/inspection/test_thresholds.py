@@ -49,3 +49,13 @@ def test_turned_copies_are_three_other_views():
     copies = turned_copies([image])
     assert len({copy.tobytes() for copy in (*copies, image)}) == 4
     assert all(copy.shape == image.shape for copy in copies)
+
+
+def test_rounding_does_not_move_the_rank():
+    # 150 · 0.82 = 123 exactly; in floats it is a hair more, which would take the next score
+    assert normal_quantile(list(range(149)), 0.18, "normals").value == 122
+
+
+def test_scores_that_are_no_numbers_are_refused():
+    with pytest.raises(BadParameter, match="hold nan"):
+        normal_quantile([1.0, float("nan")], 0.05, "normals")

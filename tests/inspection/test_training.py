@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from safetensors.torch import load_file
 from flawsmith.core.errors import BadParameter, DataError, OutputError, UnknownName, UsageError
 from flawsmith.data import load
 from flawsmith.data.dataset import Dataset
+from flawsmith.data.fingerprints import turned_digest
 from flawsmith.inspection.training import recipe_of, train
 from flawsmith.learning.checkpoint import load_checkpoint, same_state
 
@@ -29,7 +31,7 @@ def data(tiles: Path) -> Dataset:
 def test_training_and_test_share_nothing(data: Dataset, model: Path):
     assignment = json.loads((model / "split.json").read_text())["assignment"]
     digests = set(json.loads((model / "inspector.json").read_text())["origin"]["digests"])
-    by_id = {sample.id: sample.digest() for sample in data.samples}
+    by_id = {sample.id: turned_digest(sample.image()) for sample in data.samples}
     for name, place in assignment.items():
         assert (by_id[name] in digests) == (place in ("train", "val"))
 
@@ -44,7 +46,9 @@ def test_no_test_image_is_opened_while_training(data: Dataset, monkeypatch: pyte
         assert "/test/" not in self.location, self.location
         return read(self)
 
-    monkeypatch.setattr("flawsmith.inspection.training.check_leakage", lambda applied: leakage.LeakageReport((), None))
+    monkeypatch.setattr(
+        "flawsmith.inspection.training.check_leakage", lambda applied, support=(): leakage.LeakageReport((), None)
+    )
     monkeypatch.setattr(FileSource, "image", watched)
     train(data, "patchcore", settings=("patchcore.size=64",))
 
@@ -132,14 +136,13 @@ def test_what_is_wrong_is_said_before_any_work(data: Dataset, tmp_path: Path, de
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_taken_folder_is_refused_unless_told_otherwise(data: Dataset, tmp_path: Path):
-    out = tmp_path / "model"
-    out.mkdir()
-    (out / "mine").write_text("x")
+def test_a_taken_folder_is_refused_unless_told_otherwise(data: Dataset, model: Path, tmp_path: Path):
+    out = Path(shutil.copytree(model, tmp_path / "model"))
     with pytest.raises(OutputError, match="not empty"):
         train(data, "patchcore", out=out)
-    assert [path.name for path in out.iterdir()] == ["mine"]
+    assert (out / "card.md").read_bytes() == (model / "card.md").read_bytes()
     train(data, "patchcore", settings=("patchcore.size=64",), out=out, overwrite=True)
+    assert (out / "card.md").read_bytes() != (model / "card.md").read_bytes()
     assert (out / "model.safetensors").is_file()
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
@@ -159,3 +162,56 @@ def test_as_many_are_held_out_as_a_threshold_takes_up_to_a_third(normals: int, h
     from flawsmith.inspection.training import _validation_share
 
     assert round(normals * _validation_share(recipe_of("patchcore"), normals)) == held_out
+
+
+def test_what_it_learned_from_is_told_truly(data: Dataset):
+    plain = train(data, "patchcore", settings=("patchcore.size=64",))
+    mixed = train(data, "memseg", SYNTH, settings=SMALL, steps=2, defect_shots=1)
+    alone = train(data, "memseg", SYNTH, settings=SMALL, steps=2, defect_shots=1, real_share=0.0)
+    told = [(i.origin.learned_from_anomalies, i.origin.uses_real_anomalies) for i in (plain, mixed, alone)]
+    assert told == [(False, False), (True, True), (True, False)]
+
+
+@pytest.mark.parametrize("fields", [{"synth": "cutpaste"}, {"defect_shots": 1}])
+def test_anomalies_for_a_detector_that_uses_none_are_refused(data: Dataset, fields):
+    with pytest.raises(UsageError, match="learns from normals alone"):
+        train(data, "patchcore", **fields)
+
+
+def test_changed_pictures_are_another_training(data: Dataset):
+    import dataclasses
+
+    from flawsmith.inspection.training import _prepare
+
+    recipe = recipe_of("patchcore")
+    darker = [s.with_pixels(s.image() // 2, ()) if s.is_normal else s for s in data.samples]
+    one, two = _prepare(data, recipe), _prepare(dataclasses.replace(data, samples=tuple(darker)), recipe)
+    assert one.split.digest == two.split.digest
+    assert one.fingerprint != two.fingerprint
+
+
+def test_leftovers_of_another_training_are_not_published(data: Dataset, tmp_path: Path):
+    staging = tmp_path / ".model.partial"
+    staging.mkdir()
+    for name in ("training.jsonl", ".model.safetensors.1.partial", "fingerprint"):
+        (staging / name).write_text("left over")
+    train(data, "patchcore", settings=("patchcore.size=64",), out=tmp_path / "model")
+    names = {path.name for path in (tmp_path / "model").iterdir()}
+    assert names == {*json.loads((tmp_path / "model" / "files.json").read_text())["sha256"], "files.json"}
+    assert "training.jsonl" not in names
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("out", ["", "train", "../tiles"])
+def test_the_photographs_are_never_replaced(tiles: Path, data: Dataset, out: str):
+    before = sorted(path.name for path in tiles.rglob("*"))
+    with pytest.raises(OutputError, match="lie in one another"):
+        train(data, "patchcore", out=tiles / out, overwrite=True)
+    assert sorted(path.name for path in tiles.rglob("*")) == before
+
+
+def test_a_folder_that_is_no_inspector_is_never_replaced(data: Dataset, tmp_path: Path):
+    (tmp_path / "mine").write_text("x")
+    with pytest.raises(OutputError, match="not ours to replace"):
+        train(data, "patchcore", out=tmp_path, overwrite=True)
+    assert (tmp_path / "mine").read_text() == "x"

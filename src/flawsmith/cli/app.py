@@ -19,7 +19,8 @@ from flawsmith.cli import data, demo, evaluate, methods, predict, synth, train
 from flawsmith.cli.output import help_when_bare
 from flawsmith.core.errors import DataError, FlawsmithError
 
-INTERRUPTED = "interrupted; run the same command again to go on where it stopped"
+RESUMABLE = ("synth", "train")
+"""Commands that keep what they did when they are interrupted."""
 INTERRUPTED_BY_TYPER = 130
 """What typer makes of Ctrl-C."""
 
@@ -59,15 +60,21 @@ def run(arguments: Sequence[str]) -> int:
     except FlawsmithError as error:
         return _fail(arguments, error, error.code, str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort) as error:
-        return _fail(arguments, error, "E_INTERRUPTED", INTERRUPTED, 1)
+        return _fail(arguments, error, "E_INTERRUPTED", _interrupted(arguments), 1)
     except BrokenPipeError:
         return 1
     except Exception as error:
         told = f"unexpected {type(error).__name__}: {error}; run it again with --debug and report what it prints"
         return _fail(arguments, error, "E_INTERNAL", told, 1)
     if result == INTERRUPTED_BY_TYPER:
-        return _fail(arguments, KeyboardInterrupt(), "E_INTERRUPTED", INTERRUPTED, 1)
+        return _fail(arguments, KeyboardInterrupt(), "E_INTERRUPTED", _interrupted(arguments), 1)
     return result if isinstance(result, int) else 0
+
+
+def _interrupted(arguments: Sequence[str]) -> str:
+    if arguments and arguments[0] in RESUMABLE:
+        return "interrupted; run the same command again to go on where it stopped"
+    return "interrupted; nothing was written: run the command again"
 
 
 def _usage(error: TyperException) -> str:

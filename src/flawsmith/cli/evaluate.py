@@ -1,14 +1,12 @@
 """`flawsmith evaluate`: what an inspector is worth on images it has never seen."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from flawsmith.cli.options import AsJson, DataFolder, Debug, LayoutName, ModelFolder, Overwrite
-from flawsmith.cli.output import show
+from flawsmith.cli.output import show, typed_command
 
 Report = Annotated[
     Path | None, typer.Option("--report", metavar="FILE.html", help="Write a report that opens offline.", show_default=False)
@@ -43,8 +41,7 @@ def evaluate(
 
     if report is not None and report.exists() and not overwrite:
         raise OutputError(f"{report} exists; expected a new name: choose another --report or add --overwrite")
-    command = shlex.join(["flawsmith", *sys.argv[1:]])
-    result = measure(Inspector.load(model), load(folder, layout), require=metric or (), command=command)
+    result = measure(Inspector.load(model), load(folder, layout), require=metric or (), command=typed_command())
     if report is not None:
         write_report(report, result)
     shown = metric or list(result.metrics)

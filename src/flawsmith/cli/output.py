@@ -1,6 +1,8 @@
 """What a command prints: plain lines for people, or one JSON document."""
 
 import json
+import shlex
+import sys
 from typing import Any
 
 import typer
@@ -15,3 +17,8 @@ def help_when_bare(context: typer.Context) -> None:
     """Print the help of a group that was called without a command."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
+
+
+def typed_command() -> str:
+    """The command line as the user typed it, for records."""
+    return shlex.join(["flawsmith", *sys.argv[1:]])

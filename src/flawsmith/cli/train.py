@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from flawsmith.cli.options import AsJson, DataFolder, Debug, LayoutName, Overwrite, ProductName, RootSeed, Settings
-from flawsmith.cli.output import show
+from flawsmith.cli.output import show, typed_command
 
 Out = Annotated[Path, typer.Option("--out", metavar="MODEL", help="Folder to write the inspector to.", show_default=False)]
 DetectorName = Annotated[str, typer.Option("--detector", help="Who learns; `flawsmith methods` lists them.")]
@@ -19,7 +19,14 @@ Rotate = Annotated[str, typer.Option("--rotation", help="Of training images befo
 Photometry = Annotated[float, typer.Option("--photometry", help="Strength of brightness and contrast jitter, 0 to 1.")]
 Shots = Annotated[int | None, typer.Option("--shots", help="Use only so many normals.", show_default=False)]
 DefectShots = Annotated[int, typer.Option("--defect-shots", help="Use so many real anomalies of each defect.")]
-RealShare = Annotated[float, typer.Option("--real-share", help="Share of the anomalies that are real ones, 0 to 1.")]
+RealShare = Annotated[
+    float | None,
+    typer.Option(
+        "--real-share",
+        help="Share of the anomalies that are real ones; default: half, or all without --synth.",
+        show_default=False,
+    ),
+]
 SplitPolicy = Annotated[str, typer.Option("--split", help="auto, folder, grouped, random, mtd-group, elpv-blocks.")]
 Steps = Annotated[int | None, typer.Option("--steps", help="Optimiser steps; default: the detector's own.", show_default=False)]
 Seconds = Annotated[float | None, typer.Option("--seconds", help="Stop training after so long.", show_default=False)]
@@ -37,7 +44,7 @@ def train(
     photometry: Photometry = 0.0,
     shots: Shots = None,
     defect_shots: DefectShots = 0,
-    real_share: RealShare = 0.0,
+    real_share: RealShare = None,
     product: ProductName = None,
     split: SplitPolicy = "auto",
     steps: Steps = None,
@@ -76,7 +83,7 @@ def train(
         layout=layout,
         seed=seed,
     )
-    inspector = train_recipe(load(folder, layout), recipe, out, overwrite=overwrite)
+    inspector = train_recipe(load(folder, layout), recipe, out, overwrite=overwrite, command=typed_command())
     document = {
         "out": str(out),
         "threshold": inspector.threshold.to_json(),

@@ -46,6 +46,7 @@ class Needs:
         min_batch: smallest batch it trains on.
         stages: its training stages; empty where nothing is optimised.
         residual: its readout where no anomalies were seen; None: there is none.
+        native_size: the only working side it takes, pixels; None: it takes several.
     """
 
     paired: Demand = "unused"
@@ -58,6 +59,7 @@ class Needs:
     min_batch: int = 1
     stages: tuple[Stage, ...] = ()
     residual: str | None = None
+    native_size: int | None = None
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,15 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from flawsmith.core.errors import DamagedFile, OutputError
 
 PARTIAL = ".partial"
+LOCK = "lock"
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -98,49 +99,79 @@ def staging_of(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}{PARTIAL}")
 
 
-def refuse_taken(folder: Path) -> None:
+def refuse_taken(folder: Path, *, replaceable: str | None = None) -> None:
     """Refuse to write into a folder that already holds something, or into a file's place.
 
+    Args:
+        folder: where the result shall be.
+        replaceable: a folder that holds a file of this name is one of ours and may be replaced; None: nothing may.
+
     Raises:
-        OutputError: `folder` is a file or is not empty.
+        OutputError: `folder` is a file or is not empty, and is not replaceable.
     """
     with output_errors(folder):
-        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-            kind = "a file" if folder.is_file() else "a folder that is not empty"
-            raise OutputError(f"{folder} is {kind}; expected a new or empty folder: remove it or choose another --out")
+        if folder.is_file():
+            raise OutputError(f"{folder} is a file; expected a new or empty folder: move it or choose another --out")
+        if not folder.is_dir() or not any(folder.iterdir()):
+            return
+        if replaceable is None:
+            raise OutputError(f"{folder} is not empty; expected a new or empty folder: remove it or choose another --out")
+        if not (folder / replaceable).is_file():
+            raise OutputError(
+                f"{folder} is not empty and holds no {replaceable}, so it is not ours to replace; choose another --out"
+            )
 
 
-def publish(staging: Path, folder: Path, *, overwrite: bool = False) -> None:
+def refuse_overlap(out: Path, sources: Iterable[Path]) -> None:
+    """Refuse a place for results that lies inside what is read, or around it.
+
+    Raises:
+        OutputError: `out` is one of `sources`, is inside one, or holds one.
+    """
+    there = out.resolve()
+    for source in sources:
+        read = source.resolve()
+        if there == read or read in there.parents or there in read.parents:
+            raise OutputError(
+                f"{out} and {source}, which is read, lie in one another; expected a place apart: choose another --out"
+            )
+
+
+def publish(staging: Path, folder: Path, *, replaceable: str | None = None) -> None:
     """Rename the finished `staging` folder to `folder`.
 
     Args:
         staging: the finished folder, on the same file system.
         folder: its name from now on.
-        overwrite: an older `folder` gives way, and is deleted only once the new one stands in its place.
+        replaceable: see `refuse_taken`; an older folder gives way, is put back if the new one cannot take its place, and is
+            deleted only after.
 
     Raises:
-        OutputError: `folder` is taken and `overwrite` is not set, or cannot be written.
+        OutputError: `folder` is taken, or cannot be written.
     """
-    if not overwrite:
-        refuse_taken(folder)
+    refuse_taken(folder, replaceable=replaceable)
     old = folder.with_name(f".{folder.name}.old{PARTIAL}")
     with output_errors(folder):
         if folder.exists():
             shutil.rmtree(old, ignore_errors=True)
             folder.rename(old)
-        staging.rename(folder)
+        try:
+            staging.rename(folder)
+        except BaseException:
+            if old.exists():
+                old.rename(folder)
+            raise
         shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager
-def new_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def new_folder(folder: Path, *, replaceable: str | None = None) -> Iterator[Path]:
     """Yield a folder to fill; it becomes `folder` when the block ends well, and vanishes when it does not.
 
     Raises:
-        OutputError: `folder` is taken (unless `overwrite`), or cannot be written.
+        OutputError: `folder` is taken (see `refuse_taken`), or cannot be written.
     """
-    if not overwrite:
-        refuse_taken(folder)
+    refuse_taken(folder, replaceable=replaceable)
     staging = staging_of(folder)
     with output_errors(folder):
         shutil.rmtree(staging, ignore_errors=True)
@@ -148,7 +179,35 @@ def new_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
     try:
         with output_errors(folder):
             yield staging
-        publish(staging, folder, overwrite=overwrite)
+        publish(staging, folder, replaceable=replaceable)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
+
+
+@contextmanager
+def sole_writer(staging: Path) -> Iterator[None]:
+    """Make `staging` and keep a second run away from it; the lock falls with the process.
+
+    Raises:
+        OutputError: another run is writing there, or it cannot be made.
+    """
+    with output_errors(staging):
+        staging.mkdir(parents=True, exist_ok=True)
+        handle = (staging / LOCK).open("w")
+    with handle:
+        try:
+            _lock(handle)
+        except BlockingIOError as error:
+            told = f"another run is writing {staging}; expected one at a time: wait for it, or choose another --out"
+            raise OutputError(told) from error
+        yield
+
+
+def _lock(handle: IO[str]) -> None:
+    """Take the lock of an open file, or raise `BlockingIOError`; on systems without such locks do nothing."""
+    try:
+        import fcntl
+    except ImportError:
+        return
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -18,7 +18,6 @@ from flawsmith.core.methods import MethodRecipe, describe_invalid
 
 RatioMode = Literal["bernoulli", "stratified"]
 Rotation = Literal["none", "draem", "slight", "full"]
-Protocol = Literal["honest", "as_released"]
 
 
 class Recipe(BaseModel):
@@ -105,7 +104,7 @@ class TrainingRecipe(Recipe):
         synth: who makes its anomalies, by weight; empty: none.
         ratio: probability that a training item is anomalous, 0…1.
         ratio_mode: `bernoulli` (an independent coin) or `stratified` (exact in every prefix).
-        real_share: share of the anomalous items that are real, where real anomalies are given.
+        real_share: share of the anomalous items that are real, where some are given; None: half, or all without synthesizers.
         rotation: policy for clean images before synthesis.
         photometry: strength of the global brightness and contrast jitter, 0…1.
         pool: number of distinct stream items; None: endless.
@@ -125,7 +124,7 @@ class TrainingRecipe(Recipe):
     synth: tuple[WeightedMethod, ...] = ()
     ratio: float = Field(default=0.5, ge=0, le=1)
     ratio_mode: RatioMode = "bernoulli"
-    real_share: float = Field(default=0.0, ge=0, le=1)
+    real_share: float | None = Field(default=None, ge=0, le=1)
     rotation: Rotation = "none"
     photometry: float = Field(default=0.0, ge=0, le=1)
     pool: int | None = Field(default=None, ge=1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import importlib
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -83,7 +84,13 @@ class Registry(Generic[TraitsT]):
 
     def _third_party(self) -> Iterator[Entry[TraitsT]]:
         for point in entry_points(group=self.group):
-            yield point.load()
+            try:
+                yield point.load()
+            except Exception as error:  # whatever a plug-in does must not take the others with it
+                told = f"{type(error).__name__}: {error}"
+                warnings.warn(
+                    f"plug-in {point.name} ({point.value}) cannot be loaded ({told}); mend or uninstall it", stacklevel=2
+                )
 
     def names(self, pattern: str = "*") -> list[str]:
         """Names that match a wildcard, sorted."""

@@ -20,7 +20,7 @@ def card_of(detector: Detector, recipe: TrainingRecipe, threshold: Threshold, or
         ("detector", f"{detector.name}, {detector.size}×{detector.size}"),
         ("product", f"{origin.product} of {origin.dataset}"),
         ("synthesizers", synth),
-        ("share of anomalies in training", f"{recipe.ratio:g}" if recipe.synth else "0"),
+        ("share of anomalies in training", f"{recipe.ratio:g}" if origin.learned_from_anomalies else "0"),
         ("real defects in training", "yes" if origin.uses_real_anomalies else "no"),
         ("threshold", f"{threshold.value:.6g}: {threshold.source}"),
         ("training time", f"{metrics.get('train_seconds', float('nan')):.1f} s"),

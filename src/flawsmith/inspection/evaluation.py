@@ -18,6 +18,7 @@ from flawsmith.core.errors import DataError, NoPixelTruth, UnknownName
 from flawsmith.core.progress import track
 from flawsmith.core.samples import Sample
 from flawsmith.data.dataset import Dataset
+from flawsmith.data.fingerprints import turned_digest
 from flawsmith.inspection.inspector import Inspector
 from flawsmith.learning.threads import use_threads
 from flawsmith.metrics import METRIC_IDS, per_defect, score_maps
@@ -139,37 +140,79 @@ def evaluate(
     for metric in require:
         if metric not in METRIC_IDS:
             raise UnknownName("metric", metric, METRIC_IDS)
-    samples = test_samples(inspector, data)
-    _refuse_without_truth(samples, require)
-    _refuse_seen(inspector, samples)
+    side = choose_test_images(inspector, data)
+    _refuse_without_truth(side.samples, require)
+    _refuse_seen(inspector, side.samples)
     with use_threads() as threads:
-        results, per_image = _predicted(inspector, samples)
-    measured = _measured(inspector, data, results, per_image)
+        results, per_image = _predicted(inspector, side.samples)
+    measured = _measured(inspector, data, side, results, per_image)
+    _refuse_undefined(measured, require)
     return replace(
         measured,
         name=name or measured.name,
-        command=command,
+        command="\n".join(part for part in (inspector.origin.command, command) if part),
         environment={**environment(), "threads": str(threads)},
     )
 
 
-def test_samples(inspector: Inspector, data: Dataset) -> tuple[Sample, ...]:
+@dataclass(frozen=True)
+class Chosen:
     """The images to test on.
 
-    Raises:
-        DataError: there are none (E_EMPTY_SPLIT).
+    Args:
+        samples: at least one.
+        own: they are the test side of the inspector's own split.
+        warnings: what was left out, or differs from training.
     """
-    product = inspector.origin.product if inspector.origin.product in data.products else None
+
+    samples: tuple[Sample, ...]
+    own: bool
+    warnings: tuple[str, ...]
+
+
+def choose_test_images(inspector: Inspector, data: Dataset) -> Chosen:
+    """Choose the images to test on.
+
+    The data are those of the training, wherever they lie now, if every image of the split is there and those that were learned
+    from have the same pixels.
+
+    Raises:
+        UnknownName: several products, none of them the inspector's.
+        DataError: no image to test on (E_EMPTY_SPLIT).
+    """
+    product, warnings = _product(inspector, data)
     mine = data.of(product=product)
-    there = {sample.id for sample in mine.samples}
-    same = all(name in there for name, place in inspector.split.assignment.items() if place != "dropped")
-    placed = inspector.split.apply(mine) if same else mine
-    chosen = [sample for sample in placed.samples if sample.split not in ("train", "val")]
+    own = _is_training_data(inspector, mine)
+    placed = inspector.split.apply(mine) if own else mine
+    chosen = tuple(sample for sample in placed.samples if sample.split not in ("train", "val"))
+    if not own and len(chosen) < len(mine):
+        left = len(mine) - len(chosen)
+        warnings += (f"{left} images that {data.root} marks as training or validation were left out",)
     if not chosen:
         raise DataError(
             "E_EMPTY_SPLIT", f"{data.root} has no test image for {inspector.origin.product}; expected some: add images"
         )
-    return tuple(chosen)
+    return Chosen(chosen, own, warnings)
+
+
+def _product(inspector: Inspector, data: Dataset) -> tuple[str, tuple[str, ...]]:
+    mine = inspector.origin.product
+    if mine in data.products:
+        return mine, ()
+    if len(data.products) > 1:
+        raise UnknownName("product", mine, data.products, f"{data.root} holds others than the inspector's")
+    (only,) = data.products
+    return only, (f"the inspector was trained on {mine}; these images are of {only}",)
+
+
+def _is_training_data(inspector: Inspector, data: Dataset) -> bool:
+    by_id = {sample.id: sample for sample in data.samples}
+    kept = {name: place for name, place in inspector.split.assignment.items() if place != "dropped"}
+    if not kept.keys() <= by_id.keys():
+        return False
+    seen = set(inspector.origin.digests)
+    learned = (name for name, place in kept.items() if place in ("train", "val"))
+    return all(turned_digest(by_id[name].image()) in seen for name in learned if by_id[name].is_normal)
 
 
 def _refuse_without_truth(samples: Sequence[Sample], require: Sequence[str]) -> None:
@@ -183,11 +226,12 @@ def _refuse_without_truth(samples: Sequence[Sample], require: Sequence[str]) -> 
 
 def _refuse_seen(inspector: Inspector, samples: Sequence[Sample]) -> None:
     seen = set(inspector.origin.digests)
-    twice = [sample.source.location for sample in track(samples, "looking for leaks") if sample.digest() in seen]
+    looked = track(samples, "looking for leaks")
+    twice = [sample.source.location for sample in looked if turned_digest(sample.image()) in seen]
     if twice:
         raise DataError(
             "E_DUPLICATE",
-            f"{twice[0]} is among the images the inspector was trained on ({len(twice)} such test images); expected unseen ones: "
+            f"{twice[0]} is, perhaps turned, among the images the inspector was trained on ({len(twice)} such); expected unseen: "
             f"remove the copies or train on another split",
             twice,
         )
@@ -204,6 +248,7 @@ def _predicted(inspector: Inspector, samples: Sequence[Sample]) -> tuple[tuple[I
 def _measured(
     inspector: Inspector,
     data: Dataset,
+    side: Chosen,
     results: tuple[ImageResult, ...],
     per_image: float,
 ) -> Evaluation:
@@ -226,21 +271,29 @@ def _measured(
         threshold=inspector.threshold.value,
         threshold_source=inspector.threshold.source,
         recipe=inspector.recipe.model_dump(mode="json"),
-        split=split_record(inspector, len(results), int(labels.sum())),
+        split=split_record(inspector, side, int(labels.sum())),
         timings={"train_seconds": float(inspector.metrics["train_seconds"]), "predict_ms_per_image": per_image},
         command="",
         environment={},
         licence=" ".join(part for part in (data.licence, data.citation) if part),
-        warnings=origin.warnings,
+        warnings=(*origin.warnings, *side.warnings),
     )
 
 
-def split_record(inspector: Inspector, tested: int, anomalous: int) -> dict[str, Any]:
+def _refuse_undefined(measured: Evaluation, require: Sequence[str]) -> None:
+    for metric in require:
+        if (reason := measured.metrics[metric].reason) is not None:
+            raise DataError(
+                "E_UNDEFINED", f"{metric} was asked and is undefined ({reason}); expected both good and defective test images"
+            )
+
+
+def split_record(inspector: Inspector, side: Chosen, anomalous: int) -> dict[str, Any]:
     """Policy, seed, digest, flags and counts of the split behind a result."""
-    split = inspector.split
+    split, tested = inspector.split, len(side.samples)
     parts = list(split.assignment.values())
     return {
-        "policy": split.policy,
+        "policy": split.policy if side.own else f"{split.policy} for training, other data for testing",
         "seed": split.seed,
         "digest": split.digest,
         "flags": list(split.flags),

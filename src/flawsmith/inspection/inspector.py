@@ -7,6 +7,7 @@ with the SHA-256 of each. No pickle; a changed or missing file is refused.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,8 +15,8 @@ from typing import Any, Self
 
 from flawsmith.core.arrays import Image
 from flawsmith.core.detector import Detector, Prediction
-from flawsmith.core.errors import DamagedFile, UsageError
-from flawsmith.core.files import new_folder, read_json, sha256_file, write_json, write_text
+from flawsmith.core.errors import DamagedFile, DataError, UsageError
+from flawsmith.core.files import LOCK, new_folder, read_json, sha256_file, write_json, write_text
 from flawsmith.core.recipes import TrainingRecipe
 from flawsmith.core.registry import detectors
 from flawsmith.core.samples import GOOD
@@ -26,6 +27,13 @@ from flawsmith.learning.loop import CHECKPOINT
 
 FORMAT = 1
 FILES = "files.json"
+MARKER = "inspector.json"
+"""The file by which a folder is known to be an inspector."""
+
+FINGERPRINT = "fingerprint"
+NEEDED = frozenset({"model.safetensors", "detector.json", "recipe.yaml", "split.json", MARKER, "metrics.json", "card.md"})
+GROWING = frozenset({FILES, FINGERPRINT, LOCK, CHECKPOINT})
+"""Files of a folder that are no part of what is listed."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +46,11 @@ class Origin:
         root: the folder, as it was given.
         licence: of the data.
         citation: of the data.
-        digests: SHA-256 of the decoded pixels of every image it has seen, threshold images among them.
+        digests: of every image it has seen, threshold images among them; equal for all eight turns and mirror images of one.
         warnings: what a reader of its numbers must know.
-        uses_real_anomalies: real defects took part in training.
+        learned_from_anomalies: anomalies took part in training.
+        uses_real_anomalies: real defects took part in training, by themselves or through a synthesizer.
+        command: what the user typed.
     """
 
     dataset: str
@@ -50,7 +60,9 @@ class Origin:
     citation: str
     digests: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    learned_from_anomalies: bool = False
     uses_real_anomalies: bool = False
+    command: str = ""
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -88,6 +100,11 @@ class Inspector:
             yield self._judged(prediction)
 
     def _judged(self, prediction: Prediction) -> Prediction:
+        if not math.isfinite(prediction.score):
+            raise DataError(
+                "E_NOT_FINITE",
+                f"{self.detector.name} scored an image {prediction.score}; expected a finite score: train it again",
+            )
         defective = prediction.score > self.threshold.value
         likely = prediction.defect_probabilities or {}
         kinds = {name: share for name, share in likely.items() if name != GOOD}
@@ -101,7 +118,11 @@ class Inspector:
         )
 
     def save(self, folder: Path) -> None:
-        """Write the whole folder aside and rename it to `folder`, which must be new or empty."""
+        """Write the whole folder aside and rename it to `folder`, which must be new or empty.
+
+        Raises:
+            OutputError: `folder` is taken or cannot be written.
+        """
         with new_folder(folder) as staging:
             self.write_into(staging)
 
@@ -112,13 +133,9 @@ class Inspector:
         self.split.save(folder / "split.json")
         write_json(folder / "metrics.json", dict(self.metrics))
         told = {"format": FORMAT, "detector": self.detector.name, "threshold": self.threshold.to_json()}
-        write_json(folder / "inspector.json", {**told, "origin": asdict(self.origin)})
+        write_json(folder / MARKER, {**told, "origin": asdict(self.origin)})
         write_text(folder / "card.md", card_of(self.detector, self.recipe, self.threshold, self.origin, self.metrics))
-        digests = {
-            file.name: sha256_file(file)
-            for file in sorted(folder.iterdir())
-            if file.is_file() and file.name not in (FILES, CHECKPOINT)
-        }
+        digests = {file.name: sha256_file(file) for file in sorted(folder.iterdir()) if file.name not in GROWING}
         write_json(folder / FILES, {"format": FORMAT, "sha256": digests})
 
     @classmethod
@@ -130,18 +147,29 @@ class Inspector:
             DamagedFile: a file is missing, changed, or of an unknown format.
         """
         verify_files(folder)
-        told = read_json(folder / "inspector.json")
-        if told.get("format") != FORMAT:
-            raise DamagedFile(f"{folder} has format {told.get('format')}; expected {FORMAT}: train it again with this version")
-        detector = detectors.entry(told["detector"]).resolve().load(folder)
+        told = read_json(folder / MARKER)
+        try:
+            if told["format"] != FORMAT:
+                raise DamagedFile(f"{folder} has format {told['format']}; expected {FORMAT}: train it again with this version")
+            name, threshold, origin = told["detector"], Threshold.from_json(told["threshold"]), Origin.from_json(told["origin"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise DamagedFile(f"{folder / MARKER} is not as it was written ({error}); train the inspector again") from error
         return cls(
-            detector,
+            detectors.entry(name).resolve().load(folder),
             TrainingRecipe.read(folder / "recipe.yaml"),
             Split.load(folder / "split.json"),
-            Threshold.from_json(told["threshold"]),
-            Origin.from_json(told["origin"]),
+            threshold,
+            origin,
             read_json(folder / "metrics.json"),
         )
+
+
+def _listed(folder: Path) -> Mapping[str, str]:
+    listed = read_json(folder / FILES)
+    digests = listed.get("sha256") if isinstance(listed, dict) else None
+    if not isinstance(digests, dict) or not digests.keys() >= NEEDED:
+        raise DamagedFile(f"{folder / FILES} does not list {', '.join(sorted(NEEDED))}; expected all: train the inspector again")
+    return digests
 
 
 def verify_files(folder: Path) -> None:
@@ -153,7 +181,7 @@ def verify_files(folder: Path) -> None:
     """
     if not (folder / FILES).is_file():
         raise UsageError(f"{folder} is no inspector; expected a folder written by `flawsmith train`, with {FILES} in it")
-    for name, digest in read_json(folder / FILES)["sha256"].items():
+    for name, digest in _listed(folder).items():
         if Path(name).name != name:
             raise DamagedFile(f"{folder / FILES} names {name!r}; expected plain file names: train the inspector again")
         if not (folder / name).is_file():

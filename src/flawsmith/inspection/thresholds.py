@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from typing import Any, Self
 
 import numpy as np
@@ -41,7 +42,14 @@ class Threshold:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
-        """The inverse of `to_json`."""
+        """The inverse of `to_json`.
+
+        Raises:
+            ValueError: the value is no finite number.
+            TypeError: a field is missing or unknown.
+        """
+        if not math.isfinite(value["value"]):
+            raise ValueError(f"the threshold is {value['value']}")
         return cls(**value)
 
 
@@ -60,7 +68,9 @@ def normal_quantile(scores: Sequence[float], false_alarms: float, of_what: str) 
         raise BadParameter(
             f"{len(scores)} normal scores, false-alarm share {false_alarms}; expected at least one score and 0 < share < 1"
         )
-    rank = math.ceil((len(scores) + 1) * (1 - false_alarms))
+    if not np.isfinite(scores).all():
+        raise BadParameter(f"scores of {of_what} hold {next(s for s in scores if not math.isfinite(s))}; expected finite numbers")
+    rank = math.ceil((len(scores) + 1) * (1 - Fraction(str(false_alarms))))  # as a fraction: rounding must not move the rank
     value = float(np.sort(np.asarray(scores, np.float64))[min(rank, len(scores)) - 1])
     if rank > len(scores):
         least = 1 / (len(scores) + 1)

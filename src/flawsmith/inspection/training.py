@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from flawsmith import __version__
 from flawsmith.core.detector import Budget, Detector, ItemStream, TrainingTask
 from flawsmith.core.errors import DataError, NeedUnmet, UnknownName, UsageError
-from flawsmith.core.files import canonical_json, output_errors, publish, refuse_taken, sha256_bytes, staging_of
+from flawsmith.core.files import (
+    LOCK,
+    PARTIAL,
+    canonical_json,
+    output_errors,
+    publish,
+    refuse_overlap,
+    refuse_taken,
+    sha256_bytes,
+    sole_writer,
+    staging_of,
+    write_text,
+)
 from flawsmith.core.methods import MethodRecipe
+from flawsmith.core.progress import track
 from flawsmith.core.recipes import TrainingRecipe, WeightedMethod, parse_methods, parse_settings
 from flawsmith.core.registry import build_detector, build_synthesizer, detectors
 from flawsmith.core.requests import Request
@@ -20,10 +36,11 @@ from flawsmith.core.samples import Region, Sample, SupportSet
 from flawsmith.core.seeding import Seed
 from flawsmith.core.synthesizer import Synthesizer
 from flawsmith.data.dataset import Dataset
+from flawsmith.data.fingerprints import turned_digest
 from flawsmith.data.leakage import check_leakage
 from flawsmith.data.resize import resize_image
 from flawsmith.data.splits import Split, hold_out, make_split, support_set
-from flawsmith.inspection.inspector import Inspector, Origin
+from flawsmith.inspection.inspector import FINGERPRINT, MARKER, Inspector, Origin
 from flawsmith.inspection.thresholds import find_threshold
 from flawsmith.learning.loop import CHECKPOINT
 from flawsmith.learning.stream import AnomalyStream
@@ -84,7 +101,7 @@ def train(
         synth: synthesizers by weight, `draem:2,nsa:1`; empty: the detector's own default.
         settings: `METHOD.PARAMETER=VALUE`.
         out: folder to save it in; None: it is not saved and a broken run cannot be resumed.
-        overwrite: replace what is at `out`.
+        overwrite: replace the inspector at `out`.
         fields: further fields of `TrainingRecipe`, such as ratio=0.5, seed=0, shots=4.
 
     Returns:
@@ -94,8 +111,17 @@ def train(
     return train_recipe(data, recipe, Path(out) if out is not None else None, overwrite=overwrite)
 
 
-def train_recipe(data: Dataset, recipe: TrainingRecipe, out: Path | None = None, *, overwrite: bool = False) -> Inspector:
+def train_recipe(
+    data: Dataset, recipe: TrainingRecipe, out: Path | None = None, *, overwrite: bool = False, command: str = ""
+) -> Inspector:
     """`train` from a recipe. A run that was interrupted goes on where it stopped when it is started again.
+
+    Args:
+        data: from `flawsmith.load`.
+        recipe: everything that defines the training.
+        out: folder to save it in, apart from the data.
+        overwrite: replace the inspector at `out`; a folder that is no inspector is never replaced.
+        command: what the user typed, for the record.
 
     Raises:
         UsageError: the product is missing or unknown.
@@ -103,14 +129,17 @@ def train_recipe(data: Dataset, recipe: TrainingRecipe, out: Path | None = None,
         NeedUnmet: the detector needs what this run does not have; said before any work.
         OutputError: `out` is taken or cannot be written.
     """
-    if out is not None and not overwrite:
-        refuse_taken(out)
+    replaceable = MARKER if overwrite else None
+    if out is not None:
+        refuse_overlap(out, [data.root])
+        refuse_taken(out, replaceable=replaceable)
     chosen = choose_product(data, recipe.product)
     prepared = _prepare(chosen, recipe)
-    staging = _open_staging(out)
-    inspector = _fitted(chosen, recipe, prepared, staging)
-    if out is not None and staging is not None:
-        _settle(inspector, staging, out, overwrite)
+    if out is None:
+        return _fitted(chosen, recipe, prepared, None, command)
+    with _staging(staging_of(out), prepared.fingerprint) as staging:
+        inspector = _fitted(chosen, recipe, prepared, staging, command)
+        _settle(inspector, staging, out, replaceable)
     return inspector
 
 
@@ -140,6 +169,8 @@ class _Prepared:
     support: SupportSet
     held_out: tuple[Sample, ...]
     warnings: tuple[str, ...]
+    digests: tuple[str, ...]
+    fingerprint: str
 
 
 def _prepare(data: Dataset, recipe: TrainingRecipe) -> _Prepared:
@@ -159,10 +190,14 @@ def _prepare(data: Dataset, recipe: TrainingRecipe) -> _Prepared:
             "E_EMPTY_SPLIT", f"{data.root} has no training normal; expected at least one good image: check the folder names"
         )
     held_out = tuple(sample for sample in applied.of(split="val").samples if sample.is_normal)
-    leaks = check_leakage(applied)
+    leaks = check_leakage(applied, support.anomalies)
     support = replace(support, normals=normals)
     fitted = tuple((synthesizer.fit(support), weight) for synthesizer, weight in sources)
-    return _Prepared(detector, fitted, split, support, held_out, (*split.flags, *leaks.warnings))
+    seen = (*support.normals, *support.anomalies, *held_out)
+    digests = tuple(turned_digest(sample.image()) for sample in track(seen, "noting what is learned from"))
+    told = [__version__, recipe.digest(), split.digest, sorted(support.ids), digests]
+    fingerprint = sha256_bytes(canonical_json(told).encode())
+    return _Prepared(detector, fitted, split, support, held_out, (*split.flags, *leaks.warnings), digests, fingerprint)
 
 
 def _validation_share(recipe: TrainingRecipe, normals: int) -> float:
@@ -175,8 +210,16 @@ def _validation_share(recipe: TrainingRecipe, normals: int) -> float:
 
 def _refuse_unmet(detector: Detector, recipe: TrainingRecipe, sources: Sequence[tuple[Synthesizer, float]]) -> None:
     needs = detector.traits.needs
+    learns = "anomalies" in detector.traits.learns_from
+    if not learns and (sources or recipe.defect_shots):
+        raise UsageError(
+            f"{detector.name} learns from normals alone, and --synth or --defect-shots was given; expected neither: leave them "
+            f"out or choose a detector that learns from anomalies"
+        )
     if needs.anomalies == "required" and not sources and recipe.defect_shots == 0:
         raise NeedUnmet(detector.name, "anomalies", "name a synthesizer with --synth or give real ones with --defect-shots")
+    if needs.text:
+        raise NeedUnmet(detector.name, "words about the defects", "train it from a support set with priors")
     if detector.size % needs.multiple:
         near = max(needs.multiple, round(detector.size / needs.multiple) * needs.multiple)
         raise NeedUnmet(
@@ -184,20 +227,36 @@ def _refuse_unmet(detector: Detector, recipe: TrainingRecipe, sources: Sequence[
         )
 
 
-def _open_staging(out: Path | None) -> Path | None:
-    if out is None:
-        return None
-    staging = staging_of(out)
-    with output_errors(out):
-        staging.mkdir(parents=True, exist_ok=True)
-    return staging
+@contextmanager
+def _staging(folder: Path, fingerprint: str) -> Iterator[Path]:
+    """The folder in which an inspector grows, ours alone. What another training left in it is cleared; what this one left, kept.
+
+    When the block fails, the folder stays only if a checkpoint is in it.
+    """
+    with sole_writer(folder):
+        note = folder / FINGERPRINT
+        try:
+            with output_errors(folder):
+                if not note.is_file() or note.read_text(encoding="utf-8") != fingerprint:
+                    _clear(folder)
+                    write_text(note, fingerprint)
+            yield folder
+        except BaseException:
+            if not (folder / CHECKPOINT).is_file():
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
 
 
-def _fitted(data: Dataset, recipe: TrainingRecipe, prepared: _Prepared, folder: Path | None) -> Inspector:
+def _clear(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.name != LOCK:
+            path.unlink()
+
+
+def _fitted(data: Dataset, recipe: TrainingRecipe, prepared: _Prepared, folder: Path | None, command: str) -> Inspector:
     seed = Seed(recipe.seed, ("train", data.name, data.products[0]))
     stream = _stream(recipe, prepared, seed)
     validation = (*prepared.held_out, *_validation_anomalies(prepared, seed))
-    fingerprint = sha256_bytes(canonical_json([recipe.digest(), prepared.split.digest, sorted(prepared.support.ids)]).encode())
     task = TrainingTask(
         stream,
         prepared.support.normals,
@@ -206,7 +265,7 @@ def _fitted(data: Dataset, recipe: TrainingRecipe, prepared: _Prepared, folder: 
         budget=Budget(recipe.steps, recipe.seconds),
         seed=seed,
         folder=folder,
-        fingerprint=fingerprint,
+        fingerprint=prepared.fingerprint,
     )
     began = time.monotonic()
     with use_threads():
@@ -219,7 +278,7 @@ def _fitted(data: Dataset, recipe: TrainingRecipe, prepared: _Prepared, folder: 
             recipe.false_alarms,
         )
         metrics = {"train_seconds": seconds, **_validation_metrics(detector, validation)}
-    return Inspector(detector, recipe, prepared.split, threshold, _origin(data, recipe, prepared), metrics)
+    return Inspector(detector, recipe, prepared.split, threshold, _origin(data, prepared, stream, command), metrics)
 
 
 def _stream(recipe: TrainingRecipe, prepared: _Prepared, seed: Seed) -> ItemStream | None:
@@ -234,11 +293,18 @@ def _stream(recipe: TrainingRecipe, prepared: _Prepared, seed: Seed) -> ItemStre
         seed.child("stream"),
         ratio_mode=recipe.ratio_mode,
         real=support.anomalies,
-        real_share=recipe.real_share if support.anomalies else 0.0,
+        real_share=_real_share(recipe, prepared),
         rotation=recipe.rotation,
         photometry=recipe.photometry,
         pool=recipe.pool,
     )
+
+
+def _real_share(recipe: TrainingRecipe, prepared: _Prepared) -> float:
+    """As the recipe says; where it does not, real anomalies that were given take half, or all where nothing is synthesized."""
+    if not prepared.support.anomalies:
+        return 0.0
+    return recipe.real_share if recipe.real_share is not None else 0.5 if prepared.sources else 1.0
 
 
 def _validation_anomalies(prepared: _Prepared, seed: Seed) -> list[Sample]:
@@ -263,24 +329,30 @@ def _validation_metrics(detector: Detector, validation: Sequence[Sample]) -> dic
     return {"validation_image_auroc": auroc(scores, labels).to_json()}
 
 
-def _origin(data: Dataset, recipe: TrainingRecipe, prepared: _Prepared) -> Origin:
-    seen = (*prepared.support.normals, *prepared.support.anomalies, *prepared.held_out)
-    real = bool(prepared.support.anomalies) or any(synth.traits.uses_real_anomalies for synth, _ in prepared.sources)
+def _origin(data: Dataset, prepared: _Prepared, stream: ItemStream | None, command: str) -> Origin:
+    shown = isinstance(stream, AnomalyStream) and stream.ratio > 0
+    made_from_real = any(synthesizer.traits.uses_real_anomalies for synthesizer, _ in prepared.sources)
     return Origin(
-        data.name,
-        data.products[0],
-        str(data.root),
-        data.licence,
-        data.citation,
-        tuple(sample.digest() for sample in seen),
-        prepared.warnings,
-        real,
+        dataset=data.name,
+        product=data.products[0],
+        root=str(data.root),
+        licence=data.licence,
+        citation=data.citation,
+        digests=prepared.digests,
+        warnings=prepared.warnings,
+        learned_from_anomalies=shown,
+        uses_real_anomalies=shown and (made_from_real or (isinstance(stream, AnomalyStream) and stream.real_share > 0)),
+        command=command,
     )
 
 
-def _settle(inspector: Inspector, staging: Path, out: Path, overwrite: bool) -> None:
+def _settle(inspector: Inspector, staging: Path, out: Path, replaceable: str | None) -> None:
     """Write everything into the staging folder and give it its name."""
+    with output_errors(out):
+        for left in staging.glob(f"*{PARTIAL}"):
+            left.unlink()
     inspector.write_into(staging)
     with output_errors(out):
-        (staging / CHECKPOINT).unlink(missing_ok=True)
-    publish(staging, out, overwrite=overwrite)
+        for name in (CHECKPOINT, FINGERPRINT, LOCK):
+            (staging / name).unlink(missing_ok=True)
+    publish(staging, out, replaceable=replaceable)

@@ -72,18 +72,20 @@ def load_checkpoint(path: Path) -> Checkpoint:
         with safe_open(path, framework="pt") as stream:
             told = json.loads((stream.metadata() or {})["flawsmith"])
             tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118 (no mapping)
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        version, step, fingerprint = told["format"], int(told["step"]), str(told["fingerprint"])
+        groups, plain, notes = told["groups"], told["plain"], told["notes"]
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise DamagedFile(
             f"{path} is no checkpoint ({error}); expected one written by flawsmith: delete it to start over"
         ) from error
-    if told["format"] != FORMAT:
-        raise DamagedFile(f"{path} has format {told['format']}; expected {FORMAT}: delete it to start over")
+    if version != FORMAT:
+        raise DamagedFile(f"{path} has format {version}; expected {FORMAT}: delete it to start over")
     return Checkpoint(
-        told["step"],
-        told["fingerprint"],
+        step,
+        fingerprint,
         {key.removeprefix("network/"): value for key, value in tensors.items() if key.startswith("network/")},
-        {"state": _optimiser_state(tensors, told["plain"]), "param_groups": told["groups"]},
-        told["notes"],
+        {"state": _optimiser_state(tensors, plain), "param_groups": groups},
+        notes,
     )
 
 

@@ -20,7 +20,7 @@ from torch.optim import Optimizer
 
 from flawsmith.core.detector import Budget, Stage, TrainingTask
 from flawsmith.core.errors import BadParameter, FlawsmithError, NeedUnmet
-from flawsmith.core.files import output_errors
+from flawsmith.core.files import output_errors, write_text
 from flawsmith.core.progress import track
 from flawsmith.learning.batches import Batch, StreamTally, batches
 from flawsmith.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -97,6 +97,21 @@ class TrainingLog:
     folder: Path | None
     lines: list[dict[str, Any]] = field(default_factory=list)
 
+    def back_to(self, step: int) -> None:
+        """Drop what the file tells of `step` and later, which will be done again, and a last line that was cut short."""
+        path = self.folder / LOG if self.folder else None
+        if path is None or not path.is_file():
+            return
+        kept = []
+        for text in path.read_text(encoding="utf-8").splitlines():
+            try:
+                line = json.loads(text)
+            except ValueError:
+                continue
+            if line["event"] != "step" or line["step"] < step:
+                kept.append(text + "\n")
+        write_text(path, "".join(kept))
+
     def note(self, event: str, **values: Any) -> None:
         """Add one line."""
         line = {"event": event, **values}
@@ -153,6 +168,7 @@ class _Run:
         tally = found.notes["tally"]
         self.tally = StreamTally(**{**tally, "makers": Counter(tally["makers"])})
         self.spent_before = float(found.notes["seconds"])
+        self.log.back_to(found.step)
         self.log.note("resumed", step=found.step)
         return found
 

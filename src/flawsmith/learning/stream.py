@@ -130,6 +130,7 @@ class AnomalyStream:
         for attempt in range(ATTEMPTS):
             anomaly = synthesizer.synthesize([Request(prepared, seed.child("synthesis", attempt))])[0]
             self._check(anomaly, synthesizer)
+            self._check_label(anomaly, synthesizer)
             if 0 < float(anomaly.mask.mean()) <= self.max_area:
                 maker = anomaly.provenance.component or synthesizer.name
                 return StreamItem(
@@ -144,6 +145,14 @@ class AnomalyStream:
                 f"synthesizer {synthesizer.name} returned an image {image.shape} {image.dtype} and a mask {mask.shape} "
                 f"{mask.dtype}; "
                 f"expected ({self.size[0]}, {self.size[1]}, 3) uint8 and {self.size} bool: mend the synthesizer"
+            )
+
+    @staticmethod
+    def _check_label(anomaly: Anomaly, synthesizer: Synthesizer) -> None:
+        if anomaly.is_normal == bool(anomaly.mask.any()):
+            raise BadParameter(
+                f"synthesizer {synthesizer.name} called a mask of {int(anomaly.mask.sum())} pixels {anomaly.defect!r}; expected "
+                f"good exactly where the mask is empty: mend the synthesizer"
             )
 
     def _draw_normal(self, seed: Seed) -> Sample:

@@ -1,6 +1,6 @@
 """The demonstration: the main job on real photographs of solar cells, from good cells alone to inspectors with a report.
 
-ELPV (Buerhop-Lunz et al. 2018; Deitsch et al. 2019, 2021): electroluminescence images of photovoltaic cells, with labels of whole
+ELPV (Buerhop-Lutz et al. 2018; Deitsch et al. 2019, 2021): electroluminescence images of photovoltaic cells, with labels of whole
 images. The last run repeats the first on a random split, to show what neighbouring cells on both sides do to a number.
 """
 
@@ -25,18 +25,19 @@ from flawsmith.report.page import Section, Text
 from flawsmith.synthesis.sets import synthesize
 
 PRODUCT = "mono"
+PAGE = "report.html"
 METHODS = ("draem", "cutpaste", "cutpaste_scar")
 MIX = ",".join(METHODS)
 GALLERY = 6
 """Synthetic defects shown of each method."""
 
 OPENING = (
-    "An inspector learns from {normals} photographs of good solar cells and is tested on cells of other modules, good and "
-    "defective. No defective cell was seen in training."
+    "An inspector learns from {normals} photographs of good solar cells, some of them held out for its threshold, and is tested "
+    "on other blocks of 60 consecutive cells, good and defective. No defective cell was seen in training."
 )
 SYNTHETIC = "Defects made on good cells; memseg learns from a mix of these three methods."
 COMPARED = (
-    "All rows learn from the same number of good cells, with the same seed and threshold rule. The random split puts "
+    "All rows draw the same number of good cells, with the same seed and threshold rule. The random split puts "
     "neighbouring cells of one module into training and test, so its figure says nothing about a new module: it is here as a "
     "warning, not as a result. One seed is one draw; docs/benchmark/accuracy.md has five."
 )
@@ -86,7 +87,7 @@ def run_demo(out: Path, *, normals: int = 150, steps: int = 300, seed: int = 0, 
         normals: good cells to learn from, some of them held out for the threshold.
         steps: of memseg.
         seed: root of every draw.
-        overwrite: replace what is at `out`.
+        overwrite: replace the demonstration at `out`.
 
     Raises:
         DataError: the package elpv-dataset is not installed, or has fewer good cells than asked for.
@@ -94,7 +95,7 @@ def run_demo(out: Path, *, normals: int = 150, steps: int = 300, seed: int = 0, 
     """
     data = load("elpv", "elpv", product=PRODUCT)
     trials = trials_of(steps)
-    with new_folder(out, overwrite=overwrite) as folder:
+    with new_folder(out, replaceable=PAGE if overwrite else None) as folder:
         evaluations = [_run(data, trial, folder, normals, seed) for trial in trials]
         sections = [
             comparison_section("What it reaches", evaluations, COMPARED),
@@ -103,8 +104,8 @@ def run_demo(out: Path, *, normals: int = 150, steps: int = 300, seed: int = 0, 
         ]
         opening = (*_verdicts(trials, evaluations), Text(OPENING.format(normals=normals)))
         subtitle = f"{data.name}, {PRODUCT}: {data.licence}"
-        write_demo_report(folder / "report.html", sections, title="Flawsmith on solar cells", subtitle=subtitle, opening=opening)
-    return DemoResult(out / "report.html", tuple(_row(evaluation) for evaluation in evaluations))
+        write_demo_report(folder / PAGE, sections, title="Flawsmith on solar cells", subtitle=subtitle, opening=opening)
+    return DemoResult(out / PAGE, tuple(_row(evaluation) for evaluation in evaluations))
 
 
 def _recipe(trial: Trial, normals: int, seed: int) -> TrainingRecipe:

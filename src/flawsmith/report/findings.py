@@ -13,13 +13,14 @@ import numpy as np
 
 from flawsmith.core.detector import Prediction
 from flawsmith.core.errors import DataError
-from flawsmith.core.files import new_folder, write_bytes, write_text
+from flawsmith.core.files import new_folder, refuse_overlap, write_bytes, write_text
 from flawsmith.core.progress import track
 from flawsmith.data.reading import read_image
 from flawsmith.data.tree import scan, split_suffix
 from flawsmith.inspection.inspector import Inspector
 from flawsmith.report.pictures import overlay, scale_of
 
+TABLE = "scores.csv"
 COLUMNS = ("image", "score", "threshold", "verdict", "defect", "map", "overlay")
 
 
@@ -30,7 +31,7 @@ def write_findings(inspector: Inspector, paths: Sequence[Path], out: Path, *, ov
         inspector: a trained inspector.
         paths: image files, or folders that are searched for images.
         out: a new folder: `scores.csv`, `maps/NAME.npy` (float32 H×W, raw), `overlays/NAME.png` (one colour scale for all).
-        overwrite: replace what is at `out`.
+        overwrite: replace the findings at `out`; a folder without `scores.csv` is never replaced.
 
     Returns:
         One dictionary per image, with the columns of `scores.csv`.
@@ -40,12 +41,13 @@ def write_findings(inspector: Inspector, paths: Sequence[Path], out: Path, *, ov
         OutputError: `out` is taken or cannot be written.
     """
     files = image_files(paths)
-    with new_folder(out, overwrite=overwrite) as folder:
+    refuse_overlap(out, paths)
+    with new_folder(out, replaceable=TABLE if overwrite else None) as folder:
         predictions = inspector.predict(read_image(file) for file in files)
         told = zip(files, unique_names(files), track(predictions, "looking at images", total=len(files)), strict=True)
         rows = [_kept(folder, file, name, prediction) for file, name, prediction in told]
         _draw_overlays(folder, files, rows, inspector.threshold.value)
-        write_text(folder / "scores.csv", _table(rows))
+        write_text(folder / TABLE, _table(rows))
     return rows
 
 

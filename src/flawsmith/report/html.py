@@ -84,13 +84,19 @@ def verdict_blocks(evaluation: Evaluation) -> tuple[Block, ...]:
     """The verdict in words, key figures, and what a reader must know."""
     counts = Confusion.of(evaluation.results, evaluation.threshold)
     source = f"Threshold {significant(evaluation.threshold)}, from {evaluation.threshold_source}."
-    promise = "" if evaluation.split.get("flags") else PROTOCOLS.get(evaluation.protocol, evaluation.protocol)
+    promise = "" if evaluation.split.get("flags") else promise_of(evaluation)
     return (
         Text(counts.sentence(), "verdict"),
         Text(f"{source} {promise}".rstrip()),
         Warnings(warnings_of(evaluation)),
         Facts(tuple(_facts(evaluation, counts))),
     )
+
+
+def promise_of(evaluation: Evaluation) -> str:
+    """What the protocol promises, and what the split takes away from it."""
+    promise = PROTOCOLS.get(evaluation.protocol, evaluation.protocol)
+    return f"{promise} But the split leaks." if evaluation.split.get("flags") else promise
 
 
 def warnings_of(evaluation: Evaluation) -> tuple[str, ...]:
@@ -184,7 +190,7 @@ def measured_section(evaluation: Evaluation) -> Section:
         [
             ("Threshold", f"{evaluation.threshold:.6g}"),
             ("From", evaluation.threshold_source),
-            ("Protocol", f"{evaluation.protocol}: {PROTOCOLS.get(evaluation.protocol, '')}"),
+            ("Protocol", f"{evaluation.protocol}: {promise_of(evaluation)}"),
         ]
     )
     return Section(

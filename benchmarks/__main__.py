@@ -1,0 +1,30 @@
+"""`make bench`: every measurement of speed and the smoke benchmark, one after the other, each in its own process.
+
+python -m benchmarks [NAME …]
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ALL = {
+    "patchcore": ["patchcore.py"],
+    "toy_texture": ["toy_texture.py", "patchcore", "memseg", "--seeds", "1"],
+}
+
+
+def main(names: list[str]) -> int:
+    unknown = [name for name in names if name not in ALL]
+    if unknown:
+        print(f"no benchmark {unknown[0]!r}; known: {', '.join(ALL)}", file=sys.stderr)
+        return 2
+    for name in names or ALL:
+        script, *arguments = ALL[name]
+        print(f"== {name}", flush=True)
+        subprocess.run([sys.executable, str(HERE / script), *arguments], check=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
