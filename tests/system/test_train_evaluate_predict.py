@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from flawsmith.cli.app import run
+from flawsmith.learning.checkpoint import load_checkpoint
 
 SMALL = ["--set", "patchcore.size=64"]
 
@@ -85,7 +86,7 @@ def test_a_chosen_metric_is_shown_alone(model: Path, tiles: Path, capsys: pytest
         (["--layout", "foldr"], "E_UNKNOWN", 2, "did you mean folder"),
         (["--split", "grupped"], "E_UNKNOWN", 2, "did you mean grouped"),
         (["--shots", "100"], "E_FEW", 1, "100 training normals"),
-        (["--defect-shots", "9"], "E_FEW", 1, "9 anomalies"),
+        (["--detector", "memseg", "--defect-shots", "9"], "E_FEW", 1, "9 anomalies"),
         (["--product", "bottle"], "E_UNKNOWN", 2, "no product 'bottle'"),
         (["--nope"], "E_USAGE", 2, "--nope"),
     ],
@@ -105,7 +106,19 @@ def test_a_defect_folder_without_masks_where_masks_are_asked_for(refused, tiles:
 @pytest.mark.elpv
 def test_pixel_metrics_of_data_without_masks(refused, elpv: None, model: Path, tmp_path: Path):
     report = tmp_path / "r.html"
-    line = refused("evaluate", model, "elpv", "--metric", "pixel_ap", "--report", report, code="E_NO_PIXEL_GT", exit_code=1)
+    line = refused(
+        "evaluate",
+        model,
+        "elpv",
+        "--product",
+        "mono",
+        "--metric",
+        "pixel_ap",
+        "--report",
+        report,
+        code="E_NO_PIXEL_GT",
+        exit_code=1,
+    )
     assert "image-level" in line
     assert not report.exists()
 
@@ -161,6 +174,25 @@ def test_a_taken_out_stays_as_it_is(refused, model: Path, tiles: Path, tmp_path:
     assert snapshot(tmp_path) == before
 
 
+@pytest.mark.parametrize("command", ["train", "predict"])
+def test_overwrite_never_takes_what_is_not_ours(refused, model: Path, tiles: Path, tmp_path: Path, command: str):
+    photos = Path(shutil.copytree(tiles, tmp_path / "tiles"))
+    before = snapshot(tmp_path)
+    arguments = [command, photos] if command == "train" else [command, model, photos / "test"]
+    assert "lie in one another" in refused(*arguments, "--out", photos, "--overwrite", code="E_OUTPUT", exit_code=1)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("x")
+    before["mine/thesis.txt"] = b"x"
+    assert "not ours" in refused(*arguments, "--out", tmp_path / "mine", "--overwrite", code="E_OUTPUT", exit_code=1)
+    assert snapshot(tmp_path) == before
+
+
+def test_overwrite_replaces_our_own(model: Path, tiles: Path, tmp_path: Path):
+    for extra in ([], ["--overwrite"]):
+        assert run(["predict", str(model), str(tiles / "test" / "good"), "--out", str(tmp_path / "out"), *extra]) == 0
+    assert os.listdir(tmp_path) == ["out"]
+
+
 @pytest.mark.parametrize("command", ["train", "predict", "evaluate"])
 def test_a_file_where_a_folder_is_needed(refused, model: Path, tiles: Path, tmp_path: Path, command: str):
     (tmp_path / "file").write_text("x")
@@ -196,7 +228,7 @@ def test_a_full_disk_leaves_nothing_half_written(model: Path, tiles: Path, tmp_p
     assert done.stderr.startswith("flawsmith: E_OUTPUT: ")
     assert "free some space" in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    assert not [name for name in os.listdir(tmp_path) if not name.startswith(".")]
+    assert os.listdir(tmp_path) == []
 
 
 def test_no_permission_to_write(model: Path, tiles: Path, tmp_path: Path):
@@ -244,7 +276,17 @@ def test_ctrl_c_is_one_line_and_the_same_command_goes_on(tiles: Path, tmp_path: 
         told
     )
     assert not out.exists()
-    assert checkpoint.exists()
+    stopped = load_checkpoint(checkpoint).step
+    again = subprocess.Popen([sys.executable, "-c", code, *call], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    log = tmp_path / ".model.partial" / "training.jsonl"
+    while '"resumed"' not in log.read_text():
+        assert again.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    again.send_signal(signal.SIGINT)
+    again.communicate(timeout=60)
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    assert next(event["step"] for event in events if event["event"] == "resumed") == stopped
 
 
 def test_help_answers_before_torch_is_loaded():

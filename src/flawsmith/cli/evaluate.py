@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flawsmith.cli.options import AsJson, DataFolder, Debug, LayoutName, ModelFolder, Overwrite
+from flawsmith.cli.options import AsJson, DataFolder, Debug, LayoutName, ModelFolder, Overwrite, ProductName
 from flawsmith.cli.output import show, typed_command
 
 Report = Annotated[
@@ -24,6 +24,7 @@ def evaluate(
     folder: DataFolder,
     report: Report = None,
     metric: Metrics = None,
+    product: ProductName = None,
     layout: LayoutName = "auto",
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -41,7 +42,7 @@ def evaluate(
 
     if report is not None and report.exists() and not overwrite:
         raise OutputError(f"{report} exists; expected a new name: choose another --report or add --overwrite")
-    result = measure(Inspector.load(model), load(folder, layout), require=metric or (), command=typed_command())
+    result = measure(Inspector.load(model), load(folder, layout, product=product), require=metric or (), command=typed_command())
     if report is not None:
         write_report(report, result)
     shown = metric or list(result.metrics)

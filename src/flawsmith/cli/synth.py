@@ -11,6 +11,7 @@ from flawsmith.cli.options import AsJson, DataFolder, Debug, LayoutName, Overwri
 from flawsmith.cli.output import show
 
 if TYPE_CHECKING:
+    from flawsmith.synthesis.sets import SyntheticSet
     from flawsmith.synthesis.writing import WrittenSet
 
 Out = Annotated[Path, typer.Option("--out", metavar="OUT", help="Folder to write the set to, outside DIR.", show_default=False)]
@@ -24,6 +25,15 @@ Size = Annotated[
 ]
 Workers = Annotated[int, typer.Option("--workers", help="Processes that make images; 0: this one alone. Same bytes with any.")]
 Defect = Annotated[str | None, typer.Option("--defect", help="Name of the defect; default: the method's.", show_default=False)]
+SplitPolicy = Annotated[
+    str,
+    typer.Option(
+        "--split",
+        help="Whose normals to start from: those that train learns from with the same --split and --seed (auto, folder, grouped, "
+        "random, mtd-group, elpv-blocks). Of a folder of good pictures alone, auto keeps a fifth for the test. none: every "
+        "normal outside the folder's own test side.",
+    ),
+]
 Clean = Annotated[bool, typer.Option("--clean", help="Write each picture without its defect too.")]
 Replay = Annotated[
     str | None,
@@ -48,6 +58,7 @@ def synth(
     seed: RootSeed = 0,
     layout: LayoutName = "auto",
     product: ProductName = None,
+    split: SplitPolicy = "auto",
     clean: Clean = False,
     replay: Replay = None,
     overwrite: Overwrite = False,
@@ -76,17 +87,18 @@ def synth(
         size=size,
         product=product,
         defect=defect,
+        split=split,
         settings=settings or (),
     )
     written = write_set(made, out, workers=workers, clean=clean, overwrite=overwrite)
-    show(_lines(written), _document(written), as_json)
+    show(_lines(made, written), _document(made, written), as_json)
 
 
-def _lines(written: WrittenSet) -> str:
+def _lines(made: SyntheticSet, written: WrittenSet) -> str:
     from flawsmith.core.samples import GOOD
 
     counts = ", ".join(f"{n} {defect}" for defect, n in written.defects.items() if defect != GOOD)
-    lines = [f"{written.count} images in {written.folder}: {counts}"]
+    lines = [f"{written.count} images in {written.folder}: {counts}", _where_from(made)]
     if written.resumed:
         lines.append(f"{written.resumed} of them came from the run that was interrupted")
     if written.defects.get(GOOD):
@@ -94,12 +106,24 @@ def _lines(written: WrittenSet) -> str:
     return "\n".join([*lines, f"look at {written.folder / 'contact_sheet.png'}"])
 
 
-def _document(written: WrittenSet) -> dict[str, Any]:
+def _where_from(made: SyntheticSet) -> str:
+    from flawsmith.synthesis.sources import NONE
+
+    used = sum(len(sources.support.normals) for sources in made.sources.values())
+    left = sum(sources.left for sources in made.sources.values())
+    start = f"made from {used} of {used + left} normals"
+    if made.recipe.split == NONE:
+        return f"{start}; with --split {NONE} none was kept for a test, so train may test on some of them"
+    return f"{start}; train with --split {made.recipe.split} --seed {made.recipe.seed} tests on none of them"
+
+
+def _document(made: SyntheticSet, written: WrittenSet) -> dict[str, Any]:
     return {
         "out": str(written.folder),
         "count": written.count,
         "resumed": written.resumed,
         "defects": dict(written.defects),
+        "split": {product: sources.to_json() for product, sources in made.sources.items()},
         "manifest": str(written.folder / "manifest.jsonl"),
         "contact_sheet": str(written.folder / "contact_sheet.png"),
     }
@@ -107,9 +131,14 @@ def _document(written: WrittenSet) -> dict[str, Any]:
 
 def _replay(line: str, folder: Path, layout: str, out: Path, clean: bool, as_json: bool) -> None:
     from flawsmith.data import load
-    from flawsmith.synthesis.writing import find_line, write_replay
+    from flawsmith.synthesis.writing import compared, find_line, write_replay
 
     record = find_line(line)
     again = write_replay(record, load(folder, layout), out, clean=clean)
-    text = f"made again in {out}: {', '.join(file['path'] for file in again['files'].values())}; equal to the line's hashes"
-    show(text, {"out": str(out), "files": again["files"]}, as_json)
+    checked = compared(record, again)
+    unchecked = [kind for kind in again["files"] if kind not in checked]
+    text = (
+        f"made again in {out}: {', '.join(file['path'] for file in again['files'].values())}; {' and '.join(checked)} equal to "
+    )
+    text += "the line's hashes" + "".join(f"; the line has no hash of {kind} to compare with" for kind in unchecked)
+    show(text, {"out": str(out), "files": again["files"], "compared": checked}, as_json)

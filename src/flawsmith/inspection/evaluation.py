@@ -200,7 +200,7 @@ def _product(inspector: Inspector, data: Dataset) -> tuple[str, tuple[str, ...]]
     if mine in data.products:
         return mine, ()
     if len(data.products) > 1:
-        raise UnknownName("product", mine, data.products, f"{data.root} holds others than the inspector's")
+        raise UnknownName("product", mine, data.products, "choose which to test on with --product")
     (only,) = data.products
     return only, (f"the inspector was trained on {mine}; these images are of {only}",)
 
