@@ -15,6 +15,7 @@ from flawsmith.core.errors import BadParameter, DamagedFile, DataError, OutputEr
 from flawsmith.core.files import sha256_file, staging_of
 from flawsmith.core.samples import ArraySource
 from flawsmith.data.reading import read_image, read_mask_values
+from flawsmith.data.splits import make_split
 from flawsmith.synthesis import writing
 from flawsmith.synthesis.sets import synthesize
 from flawsmith.synthesis.writing import find_line, write_replay, write_set
@@ -48,6 +49,7 @@ def test_a_set_on_disk_is_what_it_says(tiles, tmp_path):
     assert header["format"] == 1
     assert header["data"]["licence"]
     assert set(header["trained_on"]["tiles"]) == made.supports["tiles"].ids
+    assert header["split"] == {"tiles": {"policy": "folder", "seed": 2, "digest": make_split(tiles, seed=2).digest}}
     assert header["recipe"]["n"] == 12
     sheet = cv2.imread(str(tmp_path / "out" / "contact_sheet.png"))
     assert sheet.shape[0] > 300
@@ -247,6 +249,66 @@ def test_a_replay_that_differs_is_an_error(tiles, tmp_path):
     with pytest.raises(BadParameter, match="product is"):
         write_replay(record, tiles, tmp_path / "again")
     assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.parametrize("name", ["../../../evil", "/evil", "..", "a/b", "a\\b", " x", 5, ["x"]])
+@pytest.mark.parametrize("where", ["product", "defect"])
+def test_a_replay_never_leaves_its_folder(tiles, tmp_path, name, where):
+    write_set(synthesize(tiles, "cutpaste", 1), tmp_path / "out")
+    before = tree(tmp_path)
+    (record,) = lines(tmp_path / "out")
+    (record if where == "product" else record["provenance"])[where] = name
+    with pytest.raises(BadParameter, match=f"{where} is"):
+        write_replay(record, tiles, tmp_path / "again")
+    assert tree(tmp_path) == before
+
+
+def test_a_synthesizer_cannot_name_a_folder_elsewhere(tiles, tmp_path):
+    made = synthesize(tiles, "cutpaste", 1)
+    with pytest.raises(BadParameter, match=r"defect is '\.\./up'"):
+        writing.write_anomaly(replace(made[0], defect="../up"), "tiles", 0, tmp_path / "out", clean=False, split="auto")
+    with pytest.raises(BadParameter, match=r"product is '\.\.'"):
+        writing.write_anomaly(made[0], "..", 0, tmp_path / "out", clean=False, split="auto")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"files": {}}, "no hash of its image"),
+        ({"files": {"image": {"sha256": "0"}}}, "no hash of its mask"),
+        ({"files": {"image": {"sha256": 0}, "mask": {"sha256": 0}}}, "no hash of its image"),
+        ({"files": {"image": {}}}, "no manifest line"),
+        ({"files": []}, "no manifest line"),
+        ({"index": "0"}, "the index of this line is '0'"),
+        ({"index": -1}, "the index of this line is -1"),
+        ({"index": float("inf")}, "the index of this line is inf"),
+        ({"provenance": []}, "no manifest line"),
+    ],
+)
+def test_a_line_without_its_hashes_or_number_is_no_line(tiles, tmp_path, change, told):
+    write_set(synthesize(tiles, "cutpaste", 1), tmp_path / "out")
+    (record,) = lines(tmp_path / "out")
+    with pytest.raises(DamagedFile, match=told):
+        write_replay({**record, **change}, tiles, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.parametrize("change", [{"recipe": 3}, {"recipe": {}}, {"seed": 3}, {"seed": {"root": "x", "keys": []}}, {"size": 5}])
+def test_a_line_with_other_values_is_no_line(tiles, tmp_path, change):
+    write_set(synthesize(tiles, "cutpaste", 1), tmp_path / "out")
+    (record,) = lines(tmp_path / "out")
+    with pytest.raises(DamagedFile, match="no manifest line"):
+        write_replay({**record, "provenance": {**record["provenance"], **change}}, tiles, tmp_path / "again")
+
+
+def test_only_hashes_that_are_there_are_compared(tiles, tmp_path):
+    write_set(synthesize(tiles, "cutpaste", 1), tmp_path / "out")
+    (record,) = lines(tmp_path / "out")
+    again = write_replay(record, tiles, tmp_path / "again", clean=True)
+    assert sorted(again["files"]) == ["clean", "image", "mask"]
+    assert writing.compared(record, again) == ["image", "mask"]
+    assert writing.compared(again, record) == ["image", "mask"]
 
 
 @pytest.mark.parametrize("text", ["out/manifest.jsonl:4", "manifest:x", "3", '{"index": 3}'])

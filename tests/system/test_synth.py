@@ -94,6 +94,24 @@ def test_json_is_one_document(tiles, tmp_path, capsys):
     assert cv2.imread(str(out / "tiles" / "dent" / "image" / "000000.png")).shape == (32, 32, 3)
 
 
+def test_a_training_of_the_same_seed_tests_on_no_normal_that_was_started_from(tmp_path, capsys):
+    root = tmp_path / "pool"
+    for name in [*(f"good/{i}.png" for i in range(12)), *(f"dent/{i}.png" for i in range(3))]:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(root / name), toy_texture(Seed(2, (name,)), 64))
+    assert run(["synth", str(root), "--synth", "cutpaste", "-n", "40", "--seed", "3", "--out", str(tmp_path / "out")]) == 0
+    assert "made from 9 of 12 normals; train with --split auto --seed 3 tests on none of them" in capsys.readouterr().out
+    model = tmp_path / "model"
+    assert run(["train", str(root), "--set", "patchcore.size=64", "--seed", "3", "--out", str(model)]) == 0
+    assignment = json.loads((model / "split.json").read_text())["assignment"]
+    used = {json.loads(line)["source"] for line in (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()}
+    assert used == {name for name, place in assignment.items() if place in ("train", "val")}
+    capsys.readouterr()
+    every = ["synth", str(root), "--synth", "cutpaste", "-n", "2", "--split", "none", "--out", str(tmp_path / "every"), "--json"]
+    assert run(every) == 0
+    assert json.loads(capsys.readouterr().out)["split"] == {"pool": {"policy": "none", "seed": 0, "digest": None}}
+
+
 def test_settings_reach_the_method(tiles, tmp_path):
     out = tmp_path / "out"
     assert (
@@ -107,11 +125,20 @@ def test_replay_makes_one_image_again(tiles, tmp_path, capsys):
     out, again = tmp_path / "out", tmp_path / "again"
     assert run(["synth", str(tiles), "--synth", "draem,cutpaste", "-n", "5", "--out", str(out)]) == 0
     assert run(["synth", str(tiles), "--replay", f"{out / 'manifest.jsonl'}:3", "--out", str(again)]) == 0
-    assert "equal to the line's hashes" in capsys.readouterr().out
+    assert capsys.readouterr().out.endswith("; image and mask equal to the line's hashes\n")
     (image,) = again.rglob("image/000003.png")
     assert image.read_bytes() == (out / image.relative_to(again)).read_bytes()
     line = (out / "manifest.jsonl").read_text().splitlines()[3]
-    assert run(["synth", str(tiles), "--replay", line, "--out", str(tmp_path / "third")]) == 0
+    assert run(["synth", str(tiles), "--replay", line, "--out", str(tmp_path / "third"), "--clean"]) == 0
+    assert capsys.readouterr().out.endswith("equal to the line's hashes; the line has no hash of clean to compare with\n")
+
+
+def test_a_replay_outside_its_folder_is_refused(refused, tiles, tmp_path):
+    assert run(["synth", str(tiles), "--synth", "cutpaste", "-n", "1", "--out", str(tmp_path / "set")]) == 0
+    line = json.loads((tmp_path / "set" / "manifest.jsonl").read_text())
+    line["provenance"]["defect"] = "../../../evil"
+    told = refused("synth", tiles, "--replay", json.dumps(line), "--out", tmp_path / "out", code="E_PARAMETER", exit_code=2)
+    assert "defect is '../../../evil'; expected a name that can be a folder" in told
 
 
 @pytest.mark.parametrize(
@@ -139,6 +166,7 @@ def test_replay_makes_one_image_again(tiles, tmp_path, capsys):
         (["-n", "2", "--size", "8"], "E_PARAMETER", 2, "parameter size is 8"),
         (["-n", "2", "--defect", "../x"], "E_PARAMETER", 2, "defect is '../x'; expected a name"),
         (["-n", "2", "--product", "tile"], "E_UNKNOWN", 2, "did you mean tiles"),
+        (["-n", "2", "--split", "groupd"], "E_UNKNOWN", 2, "no split policy 'groupd'; did you mean grouped"),
         (["-n", "2", "--layout", "mvtce"], "E_UNKNOWN", 2, "mvtce"),
         (["--replay", "nowhere.jsonl:3"], "E_DAMAGED", 1, "names no manifest line; expected FILE:INDEX"),
     ],

@@ -85,6 +85,7 @@ class SynthesisRecipe(Recipe):
         defect: the kind wanted, when the caller decides.
         product: one product, or None for all.
         layout: how the folder is read.
+        split: policy of the split from whose training side normals are taken; `none`: there is no split.
     """
 
     methods: tuple[WeightedMethod, ...] = Field(min_length=1)
@@ -94,6 +95,7 @@ class SynthesisRecipe(Recipe):
     defect: str | None = None
     product: str | None = None
     layout: str = "auto"
+    split: str = "auto"
 
 
 class TrainingRecipe(Recipe):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, overload
 
@@ -18,12 +19,12 @@ from flawsmith.core.seeding import Seed
 from flawsmith.core.synthesizer import Synthesizer
 from flawsmith.data.dataset import Dataset
 from flawsmith.data.resize import resize_image
+from flawsmith.data.splits import AUTO
 from flawsmith.synthesis import build
+from flawsmith.synthesis.sources import Sources, sources_of
 
 ATTEMPTS = 8
 """Draws per item, each with a normal of its own, before it stays a normal."""
-
-LEARNABLE_SPLITS = ("train", "pool")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,17 +36,22 @@ class SyntheticSet(Sequence[Anomaly]):
 
     Args:
         recipe: methods spelled out, number, size, seed.
-        supports: by product, the normals that may be used.
+        sources: by product, the normals that may be used, and the split they come from.
         data: name, root, licence and citation of the data set.
     """
 
     recipe: SynthesisRecipe
-    supports: Mapping[str, SupportSet]
+    sources: Mapping[str, Sources]
     data: Mapping[str, str]
     _fitted: dict[str, Synthesizer] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
         return self.recipe.n
+
+    @property
+    def supports(self) -> dict[str, SupportSet]:
+        """By product, the normals that may be used."""
+        return {product: sources.support for product, sources in self.sources.items()}
 
     @overload
     def __getitem__(self, index: int) -> Anomaly: ...
@@ -62,7 +68,7 @@ class SyntheticSet(Sequence[Anomaly]):
 
     def product_of(self, index: int) -> str:
         """The product of item `index`."""
-        products = list(self.supports)
+        products = list(self.sources)
         return products[index % len(products)]
 
     def _make(self, index: int) -> Anomaly:
@@ -70,7 +76,7 @@ class SyntheticSet(Sequence[Anomaly]):
         item = Seed(self.recipe.seed, (product, "item", index))
         for attempt in range(ATTEMPTS):
             seed = item.child("again", attempt) if attempt else item
-            normals = self.supports[product].normals
+            normals = self.sources[product].support.normals
             normal = normals[int(seed.numpy("normal").integers(len(normals)))]
             anomaly = make_one(self._synthesizer(product), normal, seed, self.recipe.defect, self._size)
             if not anomaly.is_normal:
@@ -83,7 +89,7 @@ class SyntheticSet(Sequence[Anomaly]):
 
     def _synthesizer(self, product: str) -> Synthesizer:
         if product not in self._fitted:
-            self._fitted[product] = build(self.recipe.methods).fit(self.supports[product])
+            self._fitted[product] = build(self.recipe.methods).fit(self.sources[product].support)
         return self._fitted[product]
 
 
@@ -96,54 +102,45 @@ def synthesize(
     size: int | None = None,
     product: str | None = None,
     defect: str | None = None,
+    split: str = AUTO,
     settings: Sequence[str] = (),
 ) -> SyntheticSet:
     """Describe a set of `n` anomalies made from the normals of `data`; nothing is made before it is asked for.
 
+    It starts from the normals that `train` learns from with the same split policy and seed, so that such a training never tests
+    on one of them. Data without a train and test side is split for this; of a folder of good pictures alone a fifth is kept for
+    the test. Data that `Split.apply` has put on its sides keeps them.
+
     Args:
-        data: from `flawsmith.load`; only normals marked train or pool are used, never those of a test or validation side.
+        data: from `flawsmith.load`.
         methods: `draem:2,cutpaste:1`, or the same as data.
         n: how many anomalies, over all products.
-        seed: root of every draw.
+        seed: root of every draw, the split's among them.
         size: side to which normals are resized, pixels; None: as they are.
         product: one product; None: all, in turn.
         defect: name of the defect; None: the method's own.
+        split: policy as in `train`; `none`: every normal outside the folder's own test and validation sides.
         settings: `METHOD.PARAMETER=VALUE`, where `methods` is text.
 
     Raises:
         BadParameter: a number out of range, or a defect name that cannot name a folder.
-        UnknownName: no such method, preset or product.
-        DataError: a product without a normal (E_EMPTY_SPLIT).
+        UnknownName: no such method, preset, split policy or product.
+        DataError: a product without a normal to start from (E_EMPTY_SPLIT), or an anomaly in a training folder.
     """
     weighted = parse_methods(methods, settings) if isinstance(methods, str) else tuple(methods)
     spelled = [WeightedMethod(method=build_synthesizer(m.method).recipe(), weight=m.weight) for m in weighted]
-    fields = {"methods": spelled, "n": n, "seed": seed, "size": size, "defect": defect, "product": product, "layout": data.layout}
-    recipe = SynthesisRecipe.parse(fields, "synthesis")
+    fields = {"n": n, "seed": seed, "size": size, "defect": defect, "product": product, "layout": data.layout, "split": split}
+    recipe = SynthesisRecipe.parse({"methods": spelled, **fields}, "synthesis")
     if defect is not None:
         check_folder_name(defect, "defect")
         if defect == GOOD:
             raise BadParameter(f"defect is {GOOD!r}, the name of normals; expected the name of a defect, as in scratch")
     chosen = data.of(product=product)
-    supports = {name: support_of(chosen, name) for name in chosen.products}
-    if not supports:
+    sources = {name: sources_of(chosen, name, recipe.split, recipe.seed) for name in chosen.products}
+    if not sources:
         raise DataError("E_EMPTY_SPLIT", f"{data.root} has no image; expected at least one good one: check the folder")
     about = {"name": data.name, "root": str(data.root), "licence": data.licence, "citation": data.citation}
-    return SyntheticSet(recipe, supports, about)
-
-
-def support_of(data: Dataset, product: str) -> SupportSet:
-    """The normals of a product that synthesis may use, as a support set.
-
-    Raises:
-        DataError: there is none (E_EMPTY_SPLIT).
-    """
-    normals = tuple(s for s in data.samples if s.product == product and s.is_normal and s.split in LEARNABLE_SPLITS)
-    if not normals:
-        raise DataError(
-            "E_EMPTY_SPLIT",
-            f"{product} in {data.root} has no normal to start from; expected good images outside the test side",
-        )
-    return SupportSet(normals, product=product, dataset=data.name)
+    return SyntheticSet(recipe, sources, about)
 
 
 def make_one(synthesizer: Synthesizer, normal: Sample, seed: Seed, defect: str | None, size: tuple[int, int] | None) -> Anomaly:
@@ -160,7 +157,7 @@ def replay(line: str | Mapping[str, Any], data: Dataset) -> Anomaly:
     """Make the anomaly of one manifest line again: the very same pixels.
 
     Args:
-        line: a line of `manifest.jsonl`, as text or decoded.
+        line: a line of `manifest.jsonl`, as text or decoded; one without a split policy is taken to be of `auto`.
         data: the data that it was made from.
 
     Raises:
@@ -168,16 +165,41 @@ def replay(line: str | Mapping[str, Any], data: Dataset) -> Anomaly:
         UnknownName: the data lacks the normal it started from.
         NeedUnmet: the caller had decided where the defect shall be; a manifest line does not hold that mask.
     """
-    provenance = provenance_of(line)
+    record = decoded(line)
+    provenance = provenance_of(record)
     if provenance.asked_mask_sha256 is not None:
         raise NeedUnmet("replay", "the mask that was asked for", "send the same request with that mask")
     found = {sample.id: sample for sample in data.samples}
-    if provenance.normal_id not in found:
-        raise UnknownName("sample", str(provenance.normal_id), found, f"the line was made from other data than {data.root}")
-    normal = found[provenance.normal_id]
-    synthesizer = build_synthesizer(MethodRecipe.model_validate(provenance.recipe)).fit(support_of(data, normal.product))
-    anomaly = make_one(synthesizer, normal, Seed.from_json(dict(provenance.seed)), provenance.defect, provenance.size)
+    name = str(provenance.normal_id)
+    if name not in found:
+        raise UnknownName("sample", name, found, f"the line was made from other data than {data.root}")
+    normal = found[name]
+    with _as_damage():
+        seed = Seed.from_json(dict(provenance.seed))
+        method = MethodRecipe.model_validate(provenance.recipe)
+    support = sources_of(data, normal.product, str(record.get("split", AUTO)), seed.root).support
+    anomaly = make_one(build_synthesizer(method).fit(support), normal, seed, provenance.defect, provenance.size)
     return replace(anomaly, provenance=replace(anomaly.provenance, component=provenance.component))
+
+
+@contextmanager
+def _as_damage() -> Iterator[None]:
+    """Say of whatever cannot be read in the block that it is no manifest line."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = str(error).splitlines()[0]
+        raise DamagedFile(f"this is no manifest line ({reason}); expected one line of manifest.jsonl: copy it whole") from error
+
+
+def decoded(line: str | Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest line as a dictionary.
+
+    Raises:
+        DamagedFile: the line is no manifest line.
+    """
+    with _as_damage():
+        return dict(json.loads(line) if isinstance(line, str) else line)
 
 
 def provenance_of(line: str | Mapping[str, Any]) -> Provenance:
@@ -186,18 +208,15 @@ def provenance_of(line: str | Mapping[str, Any]) -> Provenance:
     Raises:
         DamagedFile: the line is no manifest line.
     """
-    try:
-        values = json.loads(line) if isinstance(line, str) else line
-        return Provenance.from_json(values["provenance"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise DamagedFile(f"this is no manifest line ({error}); expected one line of manifest.jsonl: copy it whole") from error
+    with _as_damage():
+        return Provenance.from_json(decoded(line)["provenance"])
 
 
 def check_folder_name(name: str, what: str) -> None:
-    """Refuse a name that cannot be one folder of a set.
+    """Refuse a name that cannot be one folder of a set; it may come from a file, and then be anything.
 
     Raises:
         BadParameter: it is empty, or would lead elsewhere.
     """
-    if name in ("", ".", "..") or any(sign in name for sign in "/\\\0") or name != name.strip():
+    if not isinstance(name, str) or name in ("", ".", "..") or any(sign in name for sign in "/\\\0") or name != name.strip():
         raise BadParameter(f"{what} is {name!r}; expected a name that can be a folder, as in scratch")

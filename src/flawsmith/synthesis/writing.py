@@ -39,6 +39,7 @@ from flawsmith.core.progress import track
 from flawsmith.core.requests import Anomaly
 from flawsmith.core.samples import GOOD, Sample
 from flawsmith.data.dataset import Dataset
+from flawsmith.data.splits import AUTO
 from flawsmith.synthesis.gallery import contact_sheet
 from flawsmith.synthesis.sets import SyntheticSet, check_folder_name, provenance_of, replay
 from flawsmith.synthesis.workers import records_of_workers
@@ -183,6 +184,7 @@ def _header(made: SyntheticSet, clean: bool) -> dict[str, Any]:
         "recipe_sha256": made.recipe.digest(),
         "clean": clean,
         "data": dict(made.data),
+        "split": {name: sources.to_json() for name, sources in made.sources.items()},
         "trained_on": {name: sorted(support.ids) for name, support in made.supports.items()},
     }
 
@@ -229,11 +231,17 @@ def _line(record: Mapping[str, Any]) -> bytes:
 
 def write_item(made: SyntheticSet, index: int, folder: Path, clean: bool) -> dict[str, Any]:
     """Make item `index`, write its files under `folder`, and return its manifest line."""
-    return write_anomaly(made[index], made.product_of(index), index, folder, clean)
+    return write_anomaly(made[index], made.product_of(index), index, folder, clean, made.recipe.split)
 
 
-def write_anomaly(anomaly: Anomaly, product: str, index: int, folder: Path, clean: bool) -> dict[str, Any]:
-    """Write one anomaly's files and return its manifest line."""
+def write_anomaly(anomaly: Anomaly, product: str, index: int, folder: Path, clean: bool, split: str) -> dict[str, Any]:
+    """Write one anomaly's files and return its manifest line.
+
+    Raises:
+        BadParameter: the product or the defect cannot name a folder.
+    """
+    check_folder_name(product, "product")
+    check_folder_name(anomaly.defect, "defect")
     pictures: dict[str, NDArray[np.uint8]] = {"image": anomaly.image, "mask": anomaly.mask.astype(np.uint8) * 255}
     if clean and anomaly.clean is not None:
         pictures["clean"] = anomaly.clean
@@ -249,6 +257,7 @@ def write_anomaly(anomaly: Anomaly, product: str, index: int, folder: Path, clea
         "product": product,
         "defect": anomaly.defect,
         "source": anomaly.provenance.normal_id,
+        "split": split,
         "files": files,
         "provenance": provenance,
     }
@@ -332,25 +341,45 @@ def _line_in(manifest: Path, index: str) -> str:
 def write_replay(record: Mapping[str, Any], data: Dataset, out: Path, *, clean: bool = False) -> dict[str, Any]:
     """Make one manifest line again and write its files to the new folder `out`.
 
+    Image and mask are compared with the line's hashes; so is the picture without the defect where both have it.
+
     Returns:
         The new manifest line.
 
     Raises:
         DamagedFile: the line is incomplete, or the pixels differ from its hashes: the data changed, or the version did.
+        BadParameter: its product or defect cannot name a folder.
     """
+    product, index, hashes = _told(record)
     anomaly = replay(record, data)
-    try:
-        product, index, hashes = str(record["product"]), int(record["index"]), record["files"]
-    except (KeyError, ValueError, TypeError) as error:
-        raise DamagedFile(f"this is no manifest line ({error}); expected one line of manifest.jsonl: copy it whole") from error
-    check_folder_name(product, "product")
     with new_folder(out) as staging:
-        again = write_anomaly(anomaly, product, index, staging, clean)
-        for kind in sorted(set(hashes) & set(again["files"])):
-            if again["files"][kind]["sha256"] != hashes[kind]["sha256"]:
+        again = write_anomaly(anomaly, product, index, staging, clean, str(record.get("split", AUTO)))
+        for kind in compared(record, again):
+            if again["files"][kind]["sha256"] != hashes[kind]:
                 raise DamagedFile(
                     f"the {kind} of line {index} comes out different; expected the same pixels: use its own data and "
                     f"version {record['provenance']['version']} (this is {__version__})"
                 )
         write_bytes(staging / MANIFEST, _line(again))
     return again
+
+
+def compared(record: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
+    """The kinds of files that a line and the one made from it both have, such as image and mask."""
+    return [kind for kind in again["files"] if kind in record["files"]]
+
+
+def _told(record: Mapping[str, Any]) -> tuple[str, int, dict[str, str]]:
+    """Product, index and hashes of a manifest line, which must hold those of an image and its mask."""
+    try:
+        product, index, files = record["product"], record["index"], record["files"]
+        hashes = {str(kind): file["sha256"] for kind, file in files.items()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DamagedFile(f"this is no manifest line ({error}); expected one line of manifest.jsonl: copy it whole") from error
+    if not isinstance(index, int) or isinstance(index, bool) or index < 0:
+        raise DamagedFile(f"the index of this line is {index!r}; expected a number from 0 on: copy the line whole")
+    missing = [kind for kind in ("image", "mask") if not isinstance(hashes.get(kind), str)]
+    if missing:
+        raise DamagedFile(f"line {index} has no hash of its {missing[0]}; expected those of image and mask: copy the line whole")
+    check_folder_name(product, "product")
+    return product, index, hashes
