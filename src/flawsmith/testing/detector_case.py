@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
-import importlib.util
-import inspect
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +22,8 @@ from flawsmith.core.errors import UsageError
 from flawsmith.core.samples import GOOD, Region, Sample, SupportSet
 from flawsmith.core.seeding import Seed
 from flawsmith.data.resize import resize_image
+from flawsmith.testing.fresh_process import ask_fresh_process, class_of
+from flawsmith.testing.sources import WatchedSource
 from flawsmith.testing.toy import toy_texture
 
 SIDE = 64
@@ -40,46 +37,6 @@ class TouchedByMistake(AssertionError):
 
 class Interrupted(Exception):
     """A training was stopped from outside."""
-
-
-@dataclass(frozen=True, eq=False)
-class WatchedSource:
-    """Pixels that a method could change, so that it is seen when it does; or that raise when they are read."""
-
-    pixels: Image
-    labelled: tuple[Region, ...] = ()
-    refusal: Exception | None = None
-
-    @property
-    def location(self) -> str:
-        """For messages."""
-        return "conformance picture"
-
-    @property
-    def has_mask(self) -> bool:
-        """Always."""
-        return True
-
-    @property
-    def mask_rule(self) -> str:
-        """Masks in memory are taken as they are."""
-        return "as given"
-
-    def size(self) -> tuple[int, int]:
-        """(H, W)."""
-        return self.pixels.shape[0], self.pixels.shape[1]
-
-    def image(self) -> Image:
-        """The very array, writable."""
-        if self.refusal is not None:
-            raise self.refusal
-        return self.pixels
-
-    def regions(self) -> tuple[Region, ...]:
-        """The labelled regions."""
-        if self.refusal is not None:
-            raise self.refusal
-        return self.labelled
 
 
 def normal_image(index: int, size: tuple[int, int] = (SIDE, SIDE)) -> Image:
@@ -100,14 +57,14 @@ def defective_image(index: int, side: int = SIDE) -> tuple[Image, np.ndarray[Any
 
 def normal_sample(index: int, pixels: Image | None = None, refusal: Exception | None = None) -> Sample:
     """A training normal."""
-    source = WatchedSource(normal_image(index) if pixels is None else pixels, (), refusal)
+    source = WatchedSource(normal_image(index) if pixels is None else pixels, refusal=refusal)
     return Sample(f"toy/train/{GOOD}/{index:03d}", "toy", GOOD, "train", str(index), source)
 
 
 def defective_sample(index: int, refusal: Exception | None = None) -> Sample:
     """An anomaly of the kind `square`."""
     image, mask = defective_image(index)
-    source = WatchedSource(image, (Region("square", mask),), refusal)
+    source = WatchedSource(image, (Region("square", mask),), refusal=refusal)
     return Sample(f"toy/test/square/{index:03d}", "toy", "square", "test", f"square-{index}", source)
 
 
@@ -203,25 +160,9 @@ def checkpoint_at_every_step() -> Iterator[None]:
 
 def digests_in_fresh_process(detector: Detector, folder: Path) -> list[str]:
     """What a new Python that loads `folder` says of the four images: no GPU, one thread as here, no data."""
-    kind = type(detector)
-    order = {
-        "module": kind.__module__,
-        "file": inspect.getsourcefile(kind),
-        "class": kind.__qualname__,
-        "folder": str(folder),
-        "threads": sys.modules["torch"].get_num_threads() if "torch" in sys.modules else 1,
-    }
-    environment = {**os.environ, "PYTHONHASHSEED": "77", "CUDA_VISIBLE_DEVICES": ""}
-    child = subprocess.run(
-        [sys.executable, "-c", "from flawsmith.testing.detector_case import answer_order; answer_order()"],
-        input=json.dumps(order),
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
-    assert child.returncode == 0, f"a fresh process fails: {child.stderr.strip()[-500:]}"
-    return list(json.loads(child.stdout))
+    threads = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else 1
+    order = {"folder": str(folder), "threads": threads}
+    return ask_fresh_process(type(detector), "flawsmith.testing.detector_case:answer_order", order)
 
 
 def answer_order() -> None:
@@ -230,21 +171,8 @@ def answer_order() -> None:
     import torch
 
     torch.set_num_threads(order["threads"])
-    detector = _class_of(order).load(Path(order["folder"]))
+    detector = class_of(order).load(Path(order["folder"]))
     sys.stdout.write(json.dumps(DetectorCase(lambda: detector).digests(detector)))
-
-
-def _class_of(order: dict[str, Any]) -> Any:
-    try:
-        module = importlib.import_module(order["module"])
-    except ImportError:
-        spec = importlib.util.spec_from_file_location(order["module"], order["file"])
-        if spec is None or spec.loader is None:
-            raise
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[order["module"]] = module
-        spec.loader.exec_module(module)
-    return getattr(module, order["class"])
 
 
 def assert_form(image: Image, prediction: Prediction) -> None:

@@ -20,10 +20,10 @@ import numpy as np
 
 from flawsmith.core.detector import Detector
 from flawsmith.core.errors import DamagedFile, DataError, NeedUnmet, NotFitted, UsageError
-from flawsmith.core.methods import MethodRecipe
 from flawsmith.core.registry import detectors
 from flawsmith.core.samples import GOOD
 from flawsmith.testing.bad_values import forbidden
+from flawsmith.testing.construction import assert_only_stores, assert_same_traits, rebuilt_from_recipe
 from flawsmith.testing.detector_case import (
     DetectorCase,
     Interrupted,
@@ -40,7 +40,7 @@ from flawsmith.testing.detector_case import (
     refusal_of,
 )
 from flawsmith.testing.report import ConformanceReport, run_checks
-from flawsmith.testing.watching import connections, global_states, opened_files, seed_globals
+from flawsmith.testing.watching import connections, global_states, seed_globals
 
 ALLOWED_FILES = frozenset({".safetensors", ".json", ".yaml", ".md"})
 
@@ -69,30 +69,18 @@ def check_detector(
 
 def construction_only_stores(case: DetectorCase) -> None:
     """Building opens no file, reaches no network and draws from no global generator; two of them have equal recipes."""
-    case.make()
-    before = global_states()
-    assert not (found := opened_files(case.make)), f"construction opens {found[0]}"
-    assert not (found := connections(case.make)), f"construction reaches for {found[0]}"
-    assert global_states() == before, "construction draws from a global generator"
-    assert case.make().recipe() == case.make().recipe(), "two constructions differ"
+    assert_only_stores(case.make)
 
 
 def recipe_builds_the_same_method(case: DetectorCase) -> None:
     """Recipe → JSON → method → recipe is identity, and the method so built learns and says the same."""
-    method = case.make()
-    recipe = MethodRecipe.model_validate_json(method.recipe().model_dump_json())
-    assert recipe.name == method.name, f"the recipe is named {recipe.name}, the method {method.name}"
-    rebuilt = type(method).from_params(recipe.params)
-    assert rebuilt.recipe() == recipe, "a method built from its recipe has another recipe"
+    rebuilt = rebuilt_from_recipe(case.make())
     assert case.digests(rebuilt.fit(case.task())) == case.digests(), "a method built from its recipe says something else"
 
 
 def entry_states_the_same_traits(case: DetectorCase) -> None:
     """Where the registry knows the method, its entry and its class promise the same."""
-    method = type(case.make())
-    entry = detectors.entries.get(method.name)
-    if entry is not None and entry.resolve() is method:
-        assert entry.traits == method.traits, f"the entry promises {entry.traits}, the class {method.traits}"
+    assert_same_traits(type(case.make()), detectors)
 
 
 # --- fit

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
-import importlib.util
-import inspect
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,47 +15,15 @@ import numpy as np
 
 from flawsmith.core.arrays import Image
 from flawsmith.core.requests import Anomaly, Request
-from flawsmith.core.samples import GOOD, Region, Sample, SupportSet
+from flawsmith.core.samples import GOOD, Sample, SupportSet
 from flawsmith.core.seeding import Seed
 from flawsmith.core.synthesizer import Synthesizer
+from flawsmith.testing.fresh_process import ask_fresh_process, class_of
+from flawsmith.testing.sources import WatchedSource
 from flawsmith.testing.toy import toy_anomalies, toy_texture
 
 SIDE = 96
 ROOT = Seed(20, ("conformance",))
-
-
-@dataclass(frozen=True, eq=False)
-class OpenSource:
-    """Pixels that a method could change, so that it is seen when it does."""
-
-    pixels: Image
-
-    @property
-    def location(self) -> str:
-        """For messages."""
-        return "conformance picture"
-
-    @property
-    def has_mask(self) -> bool:
-        """These are normals."""
-        return True
-
-    @property
-    def mask_rule(self) -> str:
-        """Masks in memory are taken as they are."""
-        return "as given"
-
-    def size(self) -> tuple[int, int]:
-        """(H, W)."""
-        return self.pixels.shape[0], self.pixels.shape[1]
-
-    def image(self) -> Image:
-        """The very array, writable."""
-        return self.pixels
-
-    def regions(self) -> tuple[Region, ...]:
-        """None: a normal."""
-        return ()
 
 
 def picture(index: int = 0, size: tuple[int, int] = (SIDE, SIDE), grey: bool = False) -> Image:
@@ -72,7 +35,7 @@ def picture(index: int = 0, size: tuple[int, int] = (SIDE, SIDE), grey: bool = F
 
 def sample(pixels: Image, name: str = "0") -> Sample:
     """A normal with writable pixels."""
-    return Sample(f"toy/train/{GOOD}/{name}", "toy", GOOD, "train", name, OpenSource(pixels))
+    return Sample(f"toy/train/{GOOD}/{name}", "toy", GOOD, "train", name, WatchedSource(pixels))
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,43 +95,14 @@ def digest(anomaly: Anomaly) -> str:
 
 def digests_in_fresh_process(case: SynthesizerCase, indices: Sequence[int]) -> list[str]:
     """The digests that a new Python makes of the same requests: other hash seed, no GPU, one thread, no network."""
-    method = type(case.make())
-    order = {
-        "module": method.__module__,
-        "file": inspect.getsourcefile(method),
-        "class": method.__qualname__,
-        "params": case.make().recipe().params,
-        "indices": list(indices),
-    }
-    environment = {**os.environ, "PYTHONHASHSEED": "77", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    child = subprocess.run(
-        [sys.executable, "-c", "from flawsmith.testing.synthesizer_case import answer_order; answer_order()"],
-        input=json.dumps(order),
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
-    assert child.returncode == 0, f"a fresh process fails: {child.stderr.strip()[-500:]}"
-    return list(json.loads(child.stdout))
+    order = {"params": case.make().recipe().params, "indices": list(indices)}
+    answer = "flawsmith.testing.synthesizer_case:answer_order"
+    return ask_fresh_process(type(case.make()), answer, order, OMP_NUM_THREADS="1")
 
 
 def answer_order() -> None:
     """The other side of `digests_in_fresh_process`: an order on stdin, digests on stdout."""
     order = json.load(sys.stdin)
-    method = _class_of(order)
+    method = class_of(order)
     case = SynthesizerCase(lambda: method.from_params(order["params"]))
     sys.stdout.write(json.dumps([digest(anomaly) for anomaly in case.answers([case.request(i) for i in order["indices"]])]))
-
-
-def _class_of(order: dict[str, Any]) -> Any:
-    try:
-        module = importlib.import_module(order["module"])
-    except ImportError:
-        spec = importlib.util.spec_from_file_location(order["module"], order["file"])
-        if spec is None or spec.loader is None:
-            raise
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[order["module"]] = module
-        spec.loader.exec_module(module)
-    return getattr(module, order["class"])

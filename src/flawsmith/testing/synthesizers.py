@@ -24,9 +24,10 @@ from flawsmith.core.samples import GOOD
 from flawsmith.core.seeding import Seed
 from flawsmith.core.synthesizer import Synthesizer
 from flawsmith.testing.bad_values import extremes, forbidden
+from flawsmith.testing.construction import assert_only_stores, assert_same_traits, rebuilt_from_recipe
 from flawsmith.testing.report import ConformanceReport, run_checks
 from flawsmith.testing.synthesizer_case import SynthesizerCase, digest, digests_in_fresh_process, picture
-from flawsmith.testing.watching import connections, global_states, opened_files, seed_globals
+from flawsmith.testing.watching import connections, global_states, seed_globals
 
 CHEAP_SECONDS = 0.020
 CHANGED_SHARE = 0.8
@@ -62,31 +63,19 @@ def check_synthesizer(
 
 def construction_only_stores(case: SynthesizerCase) -> None:
     """Building opens no file, reaches no network and draws from no global generator; two of them have equal recipes."""
-    case.make()
-    before = global_states()
-    assert not (found := opened_files(case.make)), f"construction opens {found[0]}"
-    assert not (found := connections(case.make)), f"construction reaches for {found[0]}"
-    assert global_states() == before, "construction draws from a global generator"
-    assert case.make().recipe() == case.make().recipe(), "two constructions differ"
+    assert_only_stores(case.make)
 
 
 def recipe_builds_the_same_method(case: SynthesizerCase) -> None:
     """Recipe → JSON → method → recipe is identity, and the method so built makes the same pixels."""
-    method = case.make()
-    recipe = MethodRecipe.model_validate_json(method.recipe().model_dump_json())
-    assert recipe.name == method.name, f"the recipe is named {recipe.name}, the method {method.name}"
-    rebuilt = type(method).from_params(recipe.params)
-    assert rebuilt.recipe() == recipe, "a method built from its recipe has another recipe"
+    rebuilt = rebuilt_from_recipe(case.make())
     again = rebuilt.fit(case.support()).synthesize([case.request(0)])[0]
     assert digest(again) == digest(case.some(1)[0]), "a method built from its recipe makes other pixels: a parameter is missing"
 
 
 def entry_states_the_same_traits(case: SynthesizerCase) -> None:
     """Where the registry knows the method, its entry and its class promise the same."""
-    method = type(case.make())
-    entry = synthesizers.entries.get(method.name)
-    if entry is not None and entry.resolve() is method:
-        assert entry.traits == method.traits, f"the entry promises {entry.traits}, the class {method.traits}"
+    assert_same_traits(type(case.make()), synthesizers)
 
 
 # --- fit
