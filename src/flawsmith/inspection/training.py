@@ -181,7 +181,8 @@ def _prepare(data: Dataset, recipe: TrainingRecipe) -> _Prepared:
     support, split = support_set(
         data, whole, product=data.products[0], shots=recipe.shots, defect_shots=recipe.defect_shots, seed=recipe.seed
     )
-    split = hold_out(split, data, _validation_share(recipe, len(support.normals)), recipe.seed)
+    share = _validation_share(recipe, len(support.normals))
+    split = hold_out(split, data, share, recipe.seed, support=support.anomalies)
     applied = split.apply(data)
     training = {sample.id for sample in applied.of(split="train").samples}
     normals = tuple(sample for sample in support.normals if sample.id in training)
