@@ -101,3 +101,14 @@ def test_a_required_metric_that_is_undefined_is_refused_with_its_reason(inspecto
     shutil.copytree(tiles / "test" / "good", tmp_path / "good" / "test" / "good")
     with pytest.raises(DataError, match=r"image_auroc was asked and is undefined \(no_positive\)"):
         evaluate(inspector, load(tmp_path / "good"), require=["image_auroc"])
+
+
+def test_the_training_data_under_other_names_is_known(inspector: Inspector, tiles: Path, tmp_path: Path, result: Evaluation):
+    for file in tiles.rglob("*.png"):
+        if "ground_truth" not in file.parts:
+            target = tmp_path / "renamed" / ("good" if "good" in file.parts else "bad") / f"{'-'.join(file.parts[-3:])}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, target)
+    found = evaluate(inspector, load(tmp_path / "renamed"))
+    assert "24 images that were learned from were left out" in found.warnings[-1]
+    assert sorted(r.prediction.score for r in found.results) == sorted(r.prediction.score for r in result.results)

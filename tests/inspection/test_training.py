@@ -172,7 +172,7 @@ def test_what_it_learned_from_is_told_truly(data: Dataset):
     assert told == [(False, False), (True, True), (True, False)]
 
 
-@pytest.mark.parametrize("fields", [{"synth": "cutpaste"}, {"defect_shots": 1}])
+@pytest.mark.parametrize("fields", [{"synth": "cutpaste"}, {"defect_shots": 1}, {"ratio": 0.3}, {"seconds": 9.0}])
 def test_anomalies_for_a_detector_that_uses_none_are_refused(data: Dataset, fields):
     with pytest.raises(UsageError, match="learns from normals alone"):
         train(data, "patchcore", **fields)
@@ -215,3 +215,11 @@ def test_a_folder_that_is_no_inspector_is_never_replaced(data: Dataset, tmp_path
     with pytest.raises(OutputError, match="not ours to replace"):
         train(data, "patchcore", out=tmp_path, overwrite=True)
     assert (tmp_path / "mine").read_text() == "x"
+
+
+def test_a_split_that_leaves_next_to_nothing_says_so(tiles: Path, tmp_path: Path):
+    for number, file in enumerate(sorted((tiles / "train" / "good").iterdir())):
+        (tmp_path / "pool" / "good").mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, tmp_path / "pool" / "good" / f"{number}.png")
+    inspector = train(load(tmp_path / "pool"), "patchcore", settings=("patchcore.size=64",), split="mtd-group")
+    assert any("leaves" in warning and "of 24 normals" in warning for warning in inspector.origin.warnings)

@@ -18,7 +18,7 @@ from flawsmith.cli.app import run
 from flawsmith.core.seeding import Seed
 from flawsmith.testing.toy import toy_texture
 
-COMMAND = [sys.executable, "-c", "from flawsmith.cli.app import main; main()"]
+COMMAND = [sys.executable, "-c", "from flawsmith.cli import main; main()"]
 
 
 def fill(root, count=4, side=64):

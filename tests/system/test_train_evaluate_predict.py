@@ -89,6 +89,8 @@ def test_a_chosen_metric_is_shown_alone(model: Path, tiles: Path, capsys: pytest
         (["--detector", "memseg", "--defect-shots", "9"], "E_FEW", 1, "9 anomalies"),
         (["--product", "bottle"], "E_UNKNOWN", 2, "no product 'bottle'"),
         (["--nope"], "E_USAGE", 2, "--nope"),
+        (["--steps", "5"], "E_USAGE", 2, "so steps would do nothing"),
+        (["--detector", "memseg", "--real-share", "0.5"], "E_USAGE", 2, "expected --defect-shots"),
     ],
 )
 def test_wrong_calls_leave_no_trace(refused, tiles: Path, tmp_path: Path, arguments, code, exit_code, told: str):
@@ -205,10 +207,48 @@ def test_a_file_where_a_folder_is_needed(refused, model: Path, tiles: Path, tmp_
     assert snapshot(tmp_path) == {"file": b"x"}
 
 
-def test_a_report_is_not_overwritten_unasked(refused, model: Path, tiles: Path, tmp_path: Path):
-    (tmp_path / "r.html").write_text("mine")
-    assert "exists" in refused("evaluate", model, tiles, "--report", tmp_path / "r.html", code="E_OUTPUT", exit_code=1)
-    assert (tmp_path / "r.html").read_text() == "mine"
+@pytest.mark.parametrize(
+    ("name", "extra", "told"),
+    [
+        ("r.html", [], "exists"),
+        ("r.html", ["--overwrite"], "no report of ours"),
+        ("photo.png", ["--overwrite"], "expected .html"),
+    ],
+)
+def test_a_report_never_costs_a_file(refused, model: Path, tiles: Path, tmp_path: Path, name: str, extra, told: str):
+    (tmp_path / name).write_text("mine")
+    assert told in refused("evaluate", model, tiles, "--report", tmp_path / name, *extra, code="E_OUTPUT", exit_code=1)
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_report_of_ours_is_replaced_when_asked(model: Path, tiles: Path, tmp_path: Path):
+    for extra in ([], ["--overwrite"]):
+        assert run(["evaluate", str(model), str(tiles), "--report", str(tmp_path / "r.html"), *extra]) == 0
+
+
+def test_a_report_is_kept_out_of_the_inspector(refused, model: Path, tiles: Path):
+    assert "lie in one another" in refused("evaluate", model, tiles, "--report", model / "r.html", code="E_OUTPUT", exit_code=1)
+
+
+def test_masks_are_not_taken_for_photographs(model: Path, tiles: Path, tmp_path: Path):
+    assert run(["predict", str(model), str(tiles), "--out", str(tmp_path / "out")]) == 0
+    rows = list(csv.DictReader((tmp_path / "out" / "scores.csv").read_text().splitlines()))
+    assert len(rows) == 24 + 6 + 8
+
+
+def test_a_synthetic_set_is_not_taken_for_photographs(refused, tiles: Path, tmp_path: Path):
+    assert run(["synth", str(tiles), "-n", "2", "--out", str(tmp_path / "set")]) == 0
+    line = refused("train", tmp_path / "set", "--out", tmp_path / "model", code="E_LAYOUT", exit_code=1)
+    assert "synthetic defects" in line
+
+
+def test_a_warning_follows_success_and_an_error_stands_alone(tiles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    small = ["--set", "memseg.size=64", "--set", "memseg.backbone=tiny_cnn", "--set", "memseg.pretrained=false", "--steps", "2"]
+    call = ["train", str(tiles), "--detector", "memseg", "--synth", "cutpaste", *small, "--out", str(tmp_path / "model")]
+    assert run(call) == 0
+    assert capsys.readouterr().err == "flawsmith: warning: memseg stores 16 normals, not 30: there are no more\n"
+    assert run(call) == 1
+    assert capsys.readouterr().err.startswith("flawsmith: E_OUTPUT: ")
 
 
 @pytest.mark.parametrize("command", ["train", "predict", "evaluate"])

@@ -7,7 +7,6 @@ do; with `--debug` the traceback too, with `--json` also a document on stdout.
 from __future__ import annotations
 
 import json
-import sys
 import traceback
 import warnings
 from collections.abc import Sequence
@@ -51,8 +50,17 @@ def _bare(context: typer.Context, version: bool = typer.Option(False, "--version
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit code."""
-    warnings.showwarning = _show_warning
+    """Run one command line and return its exit code. Warnings are told once it has ended well; an error is told alone."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        code = _run(arguments)
+    if code == 0:
+        for text in dict.fromkeys(str(warning.message) for warning in caught):
+            typer.echo(f"flawsmith: warning: {' '.join(text.split())}", err=True)
+    return code
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         result = app(list(arguments), prog_name="flawsmith", standalone_mode=False)
     except TyperException as error:
@@ -93,12 +101,3 @@ def _fail(arguments: Sequence[str], error: BaseException, code: str, message: st
         typer.echo(json.dumps({"error": {"code": code, "message": line, "files": files}}, ensure_ascii=False))
     typer.echo(f"flawsmith: {code}: {line}", err=True)
     return exit_code
-
-
-def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
-    typer.echo(f"flawsmith: warning: {' '.join(str(message).split())}", err=True)
-
-
-def main() -> None:
-    """Entry point of the installed program."""
-    sys.exit(run(sys.argv[1:]))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flawsmith.cli.options import AsJson, DataFolder, Debug, LayoutName, ModelFolder, Overwrite, ProductName
+from flawsmith.cli.options import AsJson, DataFolder, Debug, LayoutName, ModelFolder, ProductName
 from flawsmith.cli.output import show, typed_command
 
 Report = Annotated[
@@ -26,7 +26,7 @@ def evaluate(
     metric: Metrics = None,
     product: ProductName = None,
     layout: LayoutName = "auto",
-    overwrite: Overwrite = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier report at --report.")] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -34,23 +34,23 @@ def evaluate(
 
     Example: flawsmith evaluate models/tiles tiles/ --report report.html
     """
-    from flawsmith.core.errors import OutputError
     from flawsmith.data import load
     from flawsmith.inspection.evaluation import evaluate as measure
     from flawsmith.inspection.inspector import Inspector
-    from flawsmith.report.html import write_report
+    from flawsmith.report.html import refuse_report, write_report
 
-    if report is not None and report.exists() and not overwrite:
-        raise OutputError(f"{report} exists; expected a new name: choose another --report or add --overwrite")
+    if report is not None:
+        refuse_report(report, [model, folder], overwrite=overwrite)
     result = measure(Inspector.load(model), load(folder, layout, product=product), require=metric or (), command=typed_command())
     if report is not None:
         write_report(report, result)
     shown = metric or list(result.metrics)
-    lines = [f"{result.name}: {len(result.results)} test images, protocol {result.protocol}"]
+    lines = [f"{result.name}: {len(result.results)} test images of {folder}, protocol {result.protocol}"]
     for name in shown:
         value = result.metrics[name]
         lines.append(f"  {name:<14} {value.value:.4f}" if value.reason is None else f"  {name:<14} –       {value.reason}")
     lines += [f"beware: {warning}" for warning in result.warnings]
     if report is not None:
         lines.append(f"report: {report}")
-    show("\n".join(lines), result.to_json(), as_json)
+    document = result.to_json()
+    show("\n".join(lines), {**document, "metrics": {name: document["metrics"][name] for name in shown}}, as_json)

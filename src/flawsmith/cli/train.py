@@ -91,8 +91,10 @@ def train(
         "warnings": list(inspector.origin.warnings),
     }
     warnings = "".join(f"\nbeware: {warning}" for warning in inspector.origin.warnings)
+    tested = inspector.split.counts()["test"]
+    then = f"evaluate {out} {folder} --report report.html" if tested else f"predict {out} IMAGES --out findings"
     lines = (
         f"{out}: {detector} trained in {inspector.metrics['train_seconds']:.1f} s; threshold {inspector.threshold.value:.4g}, "
-        f"{inspector.threshold.source}{warnings}\nnext: flawsmith evaluate {out} {folder} --report report.html"
+        f"{inspector.threshold.source}{warnings}\nnext: flawsmith {then}"
     )
     show(lines, document, as_json)

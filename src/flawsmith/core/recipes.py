@@ -90,7 +90,7 @@ class SynthesisRecipe(Recipe):
 
     methods: tuple[WeightedMethod, ...] = Field(min_length=1)
     n: int = Field(ge=1)
-    size: int | None = Field(default=None, ge=32)
+    size: int | None = Field(default=None, ge=32, le=8192)
     seed: int = 0
     defect: str | None = None
     product: str | None = None

@@ -15,6 +15,9 @@ from flawsmith.data.tree import Tree, scan
 PACKAGED = "elpv"
 """The root that stands for the installed package `elpv-dataset`."""
 
+SYNTHETIC = "synth.json"
+"""The file by which a set written by `flawsmith synth` is known."""
+
 
 def load(root: str | Path, layout: str = AUTO, *, product: str | None = None) -> Dataset:
     """Read a folder of images; no image is opened.
@@ -57,6 +60,13 @@ def open_folder(root: str | Path, layout: str = AUTO) -> Opened:
         name, root = PACKAGED, package_folder()
     chosen = None if name == AUTO else build_layout(name, options)
     tree = scan(Path(root))
+    if SYNTHETIC in tree.top.others:
+        raise DataError(
+            "E_LAYOUT",
+            f"{root} is a set of synthetic defects ({SYNTHETIC}), not photographs; expected the folder it was made from: train "
+            f"on that one with --synth",
+            [str(root)],
+        )
     if not tree.top.has_images:
         aside = f" ({len(tree.strays)} links that lead nowhere or out of it were left aside)" if tree.strays else ""
         raise DataError(

@@ -188,11 +188,28 @@ def choose_test_images(inspector: Inspector, data: Dataset) -> Chosen:
     if not own and len(chosen) < len(mine):
         left = len(mine) - len(chosen)
         warnings += (f"{left} images that {data.root} marks as training or validation were left out",)
+    if not own:
+        chosen, renamed = _without_learned(inspector, chosen)
+        warnings += renamed
     if not chosen:
         raise DataError(
             "E_EMPTY_SPLIT", f"{data.root} has no test image for {inspector.origin.product}; expected some: add images"
         )
     return Chosen(chosen, own, warnings)
+
+
+def _without_learned(inspector: Inspector, samples: tuple[Sample, ...]) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
+    """Leave out what was learned from where all of it is there, so that this is the training data under other names.
+
+    Where only some of it is there, it stays, and is refused later as a leak.
+    """
+    learned = set(inspector.origin.digests)
+    found = {sample.id: turned_digest(sample.image()) for sample in samples}
+    if not learned <= set(found.values()):
+        return samples, ()
+    left = tuple(sample for sample in samples if found[sample.id] not in learned)
+    told = f"this is the training data under other names: {len(samples) - len(left)} images that were learned from were left out"
+    return left, (told,)
 
 
 def _product(inspector: Inspector, data: Dataset) -> tuple[str, tuple[str, ...]]:

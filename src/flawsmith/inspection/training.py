@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import time
@@ -42,7 +43,7 @@ from flawsmith.data.resize import resize_image
 from flawsmith.data.splits import Split, hold_out, make_split, support_set
 from flawsmith.inspection.inspector import FINGERPRINT, MARKER, Inspector, Origin
 from flawsmith.inspection.thresholds import find_threshold
-from flawsmith.learning.loop import CHECKPOINT
+from flawsmith.learning.loop import CHECKPOINT, LOG
 from flawsmith.learning.stream import AnomalyStream
 from flawsmith.learning.threads import use_threads
 from flawsmith.metrics.ranking import auroc
@@ -192,13 +193,22 @@ def _prepare(data: Dataset, recipe: TrainingRecipe) -> _Prepared:
         )
     held_out = tuple(sample for sample in applied.of(split="val").samples if sample.is_normal)
     leaks = check_leakage(applied, support.anomalies)
+    few = _few_warning(data, recipe, len(support.normals))
     support = replace(support, normals=normals)
     fitted = tuple((synthesizer.fit(support), weight) for synthesizer, weight in sources)
     seen = (*support.normals, *support.anomalies, *held_out)
     digests = tuple(turned_digest(sample.image()) for sample in track(seen, "noting what is learned from"))
     told = [__version__, recipe.digest(), split.digest, sorted(support.ids), digests]
     fingerprint = sha256_bytes(canonical_json(told).encode())
-    return _Prepared(detector, fitted, split, support, held_out, (*split.flags, *leaks.warnings), digests, fingerprint)
+    return _Prepared(detector, fitted, split, support, held_out, (*split.flags, *few, *leaks.warnings), digests, fingerprint)
+
+
+def _few_warning(data: Dataset, recipe: TrainingRecipe, learned_from: int) -> tuple[str, ...]:
+    """A word where the split, and not the user, left most normals out."""
+    there = sum(sample.is_normal for sample in data.samples)
+    if recipe.shots is not None or learned_from >= 0.2 * there:
+        return ()
+    return (f"the split {recipe.split} leaves {learned_from} of {there} normals to learn from: choose another with --split",)
 
 
 def _validation_share(recipe: TrainingRecipe, normals: int) -> float:
@@ -212,11 +222,13 @@ def _validation_share(recipe: TrainingRecipe, normals: int) -> float:
 def _refuse_unmet(detector: Detector, recipe: TrainingRecipe, sources: Sequence[tuple[Synthesizer, float]]) -> None:
     needs = detector.traits.needs
     learns = "anomalies" in detector.traits.learns_from
-    if not learns and (sources or recipe.defect_shots):
+    if not learns and (unused := _only_for_learners(recipe)):
         raise UsageError(
-            f"{detector.name} learns from normals alone, and --synth or --defect-shots was given; expected neither: leave them "
-            f"out or choose a detector that learns from anomalies"
+            f"{detector.name} learns from normals alone and without steps, so {unused} would do nothing; expected it left out, "
+            f"or a detector that learns from anomalies"
         )
+    if recipe.real_share and not recipe.defect_shots:
+        raise UsageError(f"real_share is {recipe.real_share:g} and no real anomaly is given; expected --defect-shots with it")
     if needs.anomalies == "required" and not sources and recipe.defect_shots == 0:
         raise NeedUnmet(detector.name, "anomalies", "name a synthesizer with --synth or give real ones with --defect-shots")
     if needs.text:
@@ -226,6 +238,24 @@ def _refuse_unmet(detector: Detector, recipe: TrainingRecipe, sources: Sequence[
         raise NeedUnmet(
             detector.name, f"a size that is a multiple of {needs.multiple} (it is {detector.size})", f"set size={near}"
         )
+
+
+def _only_for_learners(recipe: TrainingRecipe) -> str | None:
+    """The first field that says something and concerns the stream of anomalies or the steps."""
+    concerned = (
+        "synth",
+        "defect_shots",
+        "ratio",
+        "ratio_mode",
+        "real_share",
+        "rotation",
+        "photometry",
+        "pool",
+        "steps",
+        "seconds",
+    )
+    said = (name for name in concerned if getattr(recipe, name) != TrainingRecipe.model_fields[name].default)
+    return next(said, None)
 
 
 @contextmanager
@@ -271,7 +301,7 @@ def _fitted(data: Dataset, recipe: TrainingRecipe, prepared: _Prepared, folder: 
     began = time.monotonic()
     with use_threads():
         detector = prepared.detector.fit(task)
-        seconds = time.monotonic() - began
+        seconds = max(time.monotonic() - began, _logged_seconds(folder))
         threshold = find_threshold(
             detector,
             [sample.image() for sample in prepared.held_out],
@@ -280,6 +310,14 @@ def _fitted(data: Dataset, recipe: TrainingRecipe, prepared: _Prepared, folder: 
         )
         metrics = {"train_seconds": seconds, **_validation_metrics(detector, validation)}
     return Inspector(detector, recipe, prepared.split, threshold, _origin(data, prepared, stream, command), metrics)
+
+
+def _logged_seconds(folder: Path | None) -> float:
+    """Seconds of training over all runs, from the log of a training that was resumed; 0 where there is none."""
+    if folder is None or not (folder / LOG).is_file():
+        return 0.0
+    events = [json.loads(line) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
+    return max((float(event["seconds"]) for event in events if event["event"] == "finished"), default=0.0)
 
 
 def _stream(recipe: TrainingRecipe, prepared: _Prepared, seed: Seed) -> ItemStream | None:

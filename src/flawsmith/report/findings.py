@@ -15,6 +15,7 @@ from flawsmith.core.detector import Prediction
 from flawsmith.core.errors import DataError
 from flawsmith.core.files import new_folder, refuse_overlap, write_bytes, write_text
 from flawsmith.core.progress import track
+from flawsmith.data.layouts.folder import MASK_NAMES
 from flawsmith.data.reading import read_image
 from flawsmith.data.tree import scan, split_suffix
 from flawsmith.inspection.inspector import Inspector
@@ -52,7 +53,7 @@ def write_findings(inspector: Inspector, paths: Sequence[Path], out: Path, *, ov
 
 
 def image_files(paths: Iterable[Path]) -> list[Path]:
-    """The images that the paths name, folders searched in natural order.
+    """The images that the paths name; folders are searched in natural order, folders of masks left out.
 
     Raises:
         DataError: a path that does not exist, or no image at all (E_ROOT).
@@ -67,7 +68,7 @@ def image_files(paths: Iterable[Path]) -> list[Path]:
 
 def _images_at(path: Path) -> Iterator[Path]:
     if path.is_dir():
-        yield from (path / name for name in scan(path).top.all_images())
+        yield from (path / name for name in scan(path).top.all_images() if not set(Path(name).parts[:-1]) & set(MASK_NAMES))
     elif path.exists():
         yield path
     else:

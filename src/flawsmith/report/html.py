@@ -10,6 +10,8 @@ from typing import Any
 import yaml
 
 from flawsmith import __version__
+from flawsmith.core.errors import OutputError
+from flawsmith.core.files import refuse_overlap
 from flawsmith.core.requests import Anomaly
 from flawsmith.inspection.evaluation import Evaluation
 from flawsmith.metrics import Interval, wilson
@@ -31,7 +33,8 @@ PROTOCOLS = {
     "honest": "Nothing of the test set touched training, selection, threshold or scores.",
     "as_released": "Measured as the original code does, to compare with its published numbers; not a forecast for new parts.",
 }
-FOOTER = f"Made by flawsmith {__version__}. This file holds everything it shows and needs no network."
+MADE = "Made by flawsmith"
+FOOTER = f"{MADE} {__version__}. This file holds everything it shows and needs no network."
 
 
 def write_report(path: Path, evaluation: Evaluation) -> Path:
@@ -48,6 +51,28 @@ def write_report(path: Path, evaluation: Evaluation) -> Path:
         OutputError: it cannot be written.
     """
     return write_page(path, evaluation_page(evaluation))
+
+
+def refuse_report(path: Path, sources: Sequence[Path], *, overwrite: bool = False) -> None:
+    """Refuse a place for a report that would cost the user something.
+
+    Args:
+        path: of the report.
+        sources: folders that are read, in which no report belongs.
+        overwrite: an earlier report of ours may be replaced; nothing else ever is.
+
+    Raises:
+        OutputError: `path` does not end in .html, lies in one of `sources`, or is taken.
+    """
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise OutputError(f"the report {path} has the suffix {path.suffix!r}; expected .html: choose another --report")
+    refuse_overlap(path, sources)
+    if not path.exists():
+        return
+    if not overwrite:
+        raise OutputError(f"{path} exists; expected a new name: choose another --report or add --overwrite")
+    if not path.is_file() or MADE not in path.read_text(encoding="utf-8", errors="replace"):
+        raise OutputError(f"{path} is no report of ours, so it is not replaced; choose another --report")
 
 
 def write_demo_report(

@@ -66,8 +66,7 @@ class FolderLayout(Layout):
         names = [name for name, folder in tree.top.folders.items() if folder.has_images]
         wanted = f"one named {', '.join(self.normal)}" if self.normal else "one named good, ok, normal or free"
         seen = f"it holds images in {', '.join(names[:5])}{' …' if len(names) > 5 else ''}" if names else "it holds images only"
-        example = "." if tree.top.images else next((name for name in names if not self.is_mask(name)), "NAME")
-        return f"folder wants {wanted} ({seen}): say which is the good one with --layout folder:normal={example}"
+        return f"folder wants {wanted} ({seen}): say which holds good parts, and only those, with --layout folder:normal=NAME"
 
     def readings(self, tree: Tree) -> tuple[Reading, ...]:
         """Every way in which the root can be understood."""
