@@ -145,7 +145,7 @@ def test_unicode_and_spaces_in_names(tmp_path, trees):
 def test_named_folders(tmp_path, trees):
     tree = trees.pool(tmp_path / "parts", good="fine", bad=["kaputt"], masks="labels").images("other", range(2))
     root = tree.write()
-    with pytest.raises(DataError, match="fine, kaputt, labels, other.*normal=NAME") as caught:
+    with pytest.raises(DataError, match=r"fine, kaputt, labels, other.*normal=NAME") as caught:
         load(root)
     assert caught.value.code == "E_LAYOUT"
     data = load(root, "folder:normal=fine,anomalous=kaputt,masks=labels")
