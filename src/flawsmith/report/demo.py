@@ -146,7 +146,8 @@ def _gallery(data: Dataset, seed: int) -> dict[str, list[Anomaly]]:
 def _verdicts(trials: Sequence[Trial], evaluations: Sequence[Evaluation]) -> list[Text]:
     """What each inspector finds, in words, where the split is an honest one."""
     honest = [evaluation for trial, evaluation in zip(trials, evaluations, strict=True) if trial.split != "random"]
-    return [Text(f"{e.name}: {Confusion.of(e.results, e.threshold).sentence()}", "verdict") for e in honest]
+    told = [(e.name, Confusion.of(e.results, e.threshold).sentence()) for e in honest]
+    return [Text(f"{name}: {sentence[0].lower()}{sentence[1:]}", "verdict") for name, sentence in told]
 
 
 def _sections(trials: Sequence[Trial], evaluations: Sequence[Evaluation]) -> list[Section]:
