@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from flawsmith.core.errors import BadParameter, DamagedFile, DataError, OutputError
-from flawsmith.core.files import sha256_file, staging_of
+from flawsmith.core.files import sha256_file, sole_writer, staging_of
 from flawsmith.core.samples import ArraySource
 from flawsmith.data.reading import read_image, read_mask_values
 from flawsmith.data.splits import make_split
@@ -177,14 +177,14 @@ def test_overwrites_only_a_set_and_only_at_the_end(tiles, tmp_path, monkeypatch)
     mine = tmp_path / "letters"
     mine.mkdir()
     (mine / "a.txt").write_text("dear")
-    with pytest.raises(OutputError, match="holds no synthetic set"):
+    with pytest.raises(OutputError, match="not ours to replace"):
         write_set(synthesize(tiles, "cutpaste", 3), mine, overwrite=True)
     assert (mine / "a.txt").read_text() == "dear"
 
 
 def test_refuses_places_that_cannot_hold_a_set(tiles, tmp_path):
     made = synthesize(tiles, "draem", 2)
-    with pytest.raises(OutputError, match="inside the data folder"):
+    with pytest.raises(OutputError, match="lie in one another"):
         write_set(made, tiles.root / "synthetic")
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError, match="is a file"):
@@ -199,7 +199,7 @@ def test_refuses_places_that_cannot_hold_a_set(tiles, tmp_path):
 def test_a_second_run_in_the_same_place_is_refused(tiles, tmp_path):
     made = synthesize(tiles, "draem", 2)
     with (
-        writing._locked(staging_of(tmp_path / "out")),
+        sole_writer(staging_of(tmp_path / "out")),
         pytest.raises(OutputError, match="another run is writing"),
     ):
         write_set(made, tmp_path / "out")

@@ -183,8 +183,8 @@ def test_out_is_taken(refused, tiles, tmp_path):
     assert "is a file" in refused(*call, tmp_path / "file", code="E_OUTPUT", exit_code=1)
     assert "a file stands where a folder is needed" in refused(*call, tmp_path / "file" / "x", code="E_OUTPUT", exit_code=1)
     assert "not empty" in refused(*call, tmp_path / "full", code="E_OUTPUT", exit_code=1)
-    assert "holds no synthetic set" in refused(*call, tmp_path / "full", "--overwrite", code="E_OUTPUT", exit_code=1)
-    assert "inside the data folder" in refused(*call, tiles / "out", code="E_OUTPUT", exit_code=1)
+    assert "not ours to replace" in refused(*call, tmp_path / "full", "--overwrite", code="E_OUTPUT", exit_code=1)
+    assert "lie in one another" in refused(*call, tiles / "out", code="E_OUTPUT", exit_code=1)
 
 
 def test_data_is_not_there(refused, tmp_path):

@@ -5,6 +5,7 @@ A method adds its parameters and `place`; everything drawn comes from the seed h
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -94,9 +95,9 @@ class TrainingFree(Method):
         """
         return [self._answer(request) for request in requests]
 
+    @abstractmethod
     def place(self, image: Image, seed: Seed, foreground: Mask | None, mask: Mask | None) -> Placed:
         """Put one anomaly into a copy of `image`, inside `foreground` and exactly at `mask` where they are given."""
-        raise NotImplementedError
 
     def _answer(self, request: Request) -> Anomaly:
         if request.normal is None:

@@ -13,23 +13,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from flawsmith import __version__
-from flawsmith.core.errors import BadParameter, DamagedFile, DataError, OutputError
+from flawsmith.core.errors import BadParameter, DamagedFile, DataError
 from flawsmith.core.files import (
+    LOCK,
     PARTIAL,
     canonical_json,
     new_folder,
     output_errors,
     publish,
+    refuse_overlap,
     refuse_taken,
     sha256_bytes,
     sha256_file,
+    sole_writer,
     staging_of,
     write_bytes,
     write_json,
@@ -49,7 +52,6 @@ MANIFEST = "manifest.jsonl"
 HEADER = "synth.json"
 SHEET = "contact_sheet.png"
 RESUME = "resume.json"
-LOCK = "lock"
 SHEET_ITEMS = 8
 PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
@@ -89,51 +91,30 @@ def write_set(made: SyntheticSet, out: Path, *, workers: int = 0, clean: bool = 
     if workers < 0:
         raise BadParameter(f"workers is {workers}; expected 0 or more, as in --workers 2")
     out = Path(out)
-    _refuse(out, made, overwrite)
+    replaceable = HEADER if overwrite else None
+    refuse_overlap(out, [Path(made.data["root"])])
+    refuse_taken(out, replaceable=replaceable)
     staging = staging_of(out)
-    with output_errors(staging), _locked(staging):
+    with output_errors(staging), _growing(staging):
         done = _open_staging(staging, made, clean)
         _grow(staging, made, done, workers, clean)
         written = _finish(staging, made)
-        _publish(staging, out, overwrite)
+        (staging / RESUME).unlink()
+        (staging / LOCK).unlink()
+        publish(staging, out, replaceable=replaceable)
     return WrittenSet(out, len(made), len(done), written)
 
 
-def _refuse(out: Path, made: SyntheticSet, overwrite: bool) -> None:
-    root = Path(made.data["root"]).resolve()
-    if out.resolve().is_relative_to(root):
-        raise OutputError(f"{out} lies inside the data folder {root}; expected a place outside it: choose another --out")
-    if not overwrite:
-        refuse_taken(out)
-    elif out.exists() and not (out / HEADER).is_file() and not (out.is_dir() and not any(out.iterdir())):
-        raise OutputError(f"{out} holds no synthetic set, so it is not replaced; expected one of ours: choose another --out")
-
-
 @contextmanager
-def _locked(staging: Path) -> Iterator[None]:
-    """Keep a second run away from the same folder; the lock falls with the process. Where nothing was made, nothing stays."""
-    staging.mkdir(parents=True, exist_ok=True)
-    with (staging / LOCK).open("w") as handle:
-        try:
-            _lock(handle)
-        except BlockingIOError as error:
-            told = f"another run is writing {staging}; expected one at a time: wait for it, or choose another --out"
-            raise OutputError(told) from error
+def _growing(staging: Path) -> Iterator[None]:
+    """The folder in which a set grows, ours alone. Where nothing was made, nothing stays."""
+    with sole_writer(staging):
         try:
             yield
         except BaseException:
             if not (staging / MANIFEST).is_file() or (staging / MANIFEST).stat().st_size == 0:
                 shutil.rmtree(staging, ignore_errors=True)
             raise
-
-
-def _lock(handle: IO[str]) -> None:
-    """Take the lock of an open file, or raise `BlockingIOError`; on systems without such locks do nothing."""
-    try:
-        import fcntl
-    except ImportError:
-        return
-    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _open_staging(staging: Path, made: SyntheticSet, clean: bool) -> list[dict[str, Any]]:
@@ -296,23 +277,6 @@ def _shown(lines: Sequence[Mapping[str, Any]]) -> list[int]:
             seen[method] += 1
     chosen = sorted(ranked)[:SHEET_ITEMS]
     return [index for _, _, index in sorted(chosen, key=lambda item: (item[1], item[2]))]
-
-
-def _publish(staging: Path, out: Path, overwrite: bool) -> None:
-    (staging / RESUME).unlink()
-    (staging / LOCK).unlink()
-    if not (overwrite and out.exists()):
-        publish(staging, out)
-        return
-    old = out.with_name(f".{out.name}.replaced{PARTIAL}")
-    shutil.rmtree(old, ignore_errors=True)
-    out.rename(old)
-    try:
-        publish(staging, out)
-    except BaseException:
-        old.rename(out)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def find_line(text: str) -> dict[str, Any]:
