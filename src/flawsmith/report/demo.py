@@ -37,10 +37,10 @@ OPENING = (
 )
 SYNTHETIC = "Defects made on good cells; memseg learns from a mix of these three methods."
 COMPARED = (
-    "All rows draw the same number of good cells, with the same seed and threshold rule. The random split puts neighbouring cells "
-    "of one module into training and test, so its figure says nothing about a new module: it is here as a warning, not as a "
-    "result. One seed is one draw: over five, patchcore reaches 0.941 ± 0.032 on whole blocks and 0.956 ± 0.005 on random splits "
-    "(python -m benchmarks.accuracy elpv:mono --seeds 0-4 --shots 150, and the same with --split random)."
+    "All rows draw the same number of good cells, with the same seed and threshold rule. The random split puts neighbouring "
+    "cells of one module into training and test, so its figure says nothing about a new module: it is here as a warning, not as "
+    "a result. One seed is one draw: over five, patchcore reaches 0.941 ± 0.032 on whole blocks and 0.956 ± 0.005 on random "
+    "splits (python -m benchmarks.accuracy elpv:mono --seeds 0-4 --shots 150, and the same with --split random)."
 )
 
 
