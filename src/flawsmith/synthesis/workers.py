@@ -89,5 +89,5 @@ def _end_with_parent() -> None:
 def _work(index: int) -> dict[str, Any] | None:
     try:
         return dict(_JOB["write"](_JOB["made"], index, _JOB["folder"], _JOB["clean"]))
-    except Exception:
+    except Exception:  # the parent makes this item again, and raises what then goes wrong
         return None
