@@ -142,7 +142,6 @@ def evaluate(
             raise UnknownName("metric", metric, METRIC_IDS)
     side = choose_test_images(inspector, data)
     _refuse_without_truth(side.samples, require)
-    _refuse_seen(inspector, side.samples)
     with use_threads() as threads:
         results, per_image = _predicted(inspector, side.samples)
     measured = _measured(inspector, data, side, results, per_image)
@@ -178,7 +177,7 @@ def choose_test_images(inspector: Inspector, data: Dataset) -> Chosen:
 
     Raises:
         UnknownName: several products, none of them the inspector's.
-        DataError: no image to test on (E_EMPTY_SPLIT).
+        DataError: no image to test on (E_EMPTY_SPLIT), or some of what was learned from among them (E_DUPLICATE).
     """
     product, warnings = _product(inspector, data)
     mine = data.of(product=product)
@@ -188,9 +187,8 @@ def choose_test_images(inspector: Inspector, data: Dataset) -> Chosen:
     if not own and len(chosen) < len(mine):
         left = len(mine) - len(chosen)
         warnings += (f"{left} images that {data.root} marks as training or validation were left out",)
-    if not own:
-        chosen, renamed = _without_learned(inspector, chosen)
-        warnings += renamed
+    chosen, renamed = _unseen(inspector, chosen, own)
+    warnings += renamed
     if not chosen:
         raise DataError(
             "E_EMPTY_SPLIT", f"{data.root} has no test image for {inspector.origin.product}; expected some: add images"
@@ -198,16 +196,25 @@ def choose_test_images(inspector: Inspector, data: Dataset) -> Chosen:
     return Chosen(chosen, own, warnings)
 
 
-def _without_learned(inspector: Inspector, samples: tuple[Sample, ...]) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
-    """Leave out what was learned from where all of it is there, so that this is the training data under other names.
+def _unseen(inspector: Inspector, samples: tuple[Sample, ...], own: bool) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
+    """The samples that were not learned from, and a word where some were left out.
 
-    Where only some of it is there, it stays, and is refused later as a leak.
+    Where other data hold everything that was learned from, they are the training data under other names, and what was learned
+    from is left out. Where they hold only some of it, or the inspector's own test side does, it is a leak.
     """
     learned = set(inspector.origin.digests)
-    found = {sample.id: turned_digest(sample.image()) for sample in samples}
-    if not learned <= set(found.values()):
-        return samples, ()
+    found = {sample.id: turned_digest(sample.image()) for sample in track(samples, "looking for leaks")}
     left = tuple(sample for sample in samples if found[sample.id] not in learned)
+    if len(left) == len(samples):
+        return samples, ()
+    if own or not learned <= set(found.values()):
+        twice = [sample.source.location for sample in samples if found[sample.id] in learned]
+        raise DataError(
+            "E_DUPLICATE",
+            f"{twice[0]} is, perhaps turned, among the images the inspector was trained on ({len(twice)} such); expected unseen: "
+            f"remove the copies or train on another split",
+            twice,
+        )
     told = f"this is the training data under other names: {len(samples) - len(left)} images that were learned from were left out"
     return left, (told,)
 
@@ -238,19 +245,6 @@ def _refuse_without_truth(samples: Sequence[Sample], require: Sequence[str]) -> 
         raise NoPixelTruth(
             f"{', '.join(asked)} was asked, and none of the {len(samples)} test images has a mask; expected pixel ground truth: "
             f"add masks or ask for image-level metrics"
-        )
-
-
-def _refuse_seen(inspector: Inspector, samples: Sequence[Sample]) -> None:
-    seen = set(inspector.origin.digests)
-    looked = track(samples, "looking for leaks")
-    twice = [sample.source.location for sample in looked if turned_digest(sample.image()) in seen]
-    if twice:
-        raise DataError(
-            "E_DUPLICATE",
-            f"{twice[0]} is, perhaps turned, among the images the inspector was trained on ({len(twice)} such); expected unseen: "
-            f"remove the copies or train on another split",
-            twice,
         )
 
 
