@@ -7,7 +7,6 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import cv2
 import numpy as np
@@ -161,23 +160,14 @@ def contact_sheet(images: Sequence[Image], columns: int = 6, side: int = 128, ga
 
 def jpeg_uri(image: Image) -> str:
     """A photograph as a data URI."""
-    return _uri(image, "JPEG", quality=JPEG_QUALITY, subsampling=0, optimize=True)
-
-
-def png_uri(image: Image) -> str:
-    """A picture as a data URI without loss."""
-    return _uri(image, "PNG", optimize=True)
+    buffer = io.BytesIO()
+    PillowImage.fromarray(np.ascontiguousarray(image)).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0, optimize=True)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def colour_steps(count: int = 9) -> tuple[str, ...]:
     """Colours of the scale from low to high as `#rrggbb`, for a legend."""
     return tuple("#" + bytes(_colour_table()[i]).hex() for i in np.linspace(0, 255, count).astype(int))
-
-
-def _uri(image: Image, kind: str, **options: Any) -> str:
-    buffer = io.BytesIO()
-    PillowImage.fromarray(np.ascontiguousarray(image)).save(buffer, kind, **options)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def enlarged_mask(mask: Mask, size: tuple[int, int]) -> Mask:
