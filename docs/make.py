@@ -1,6 +1,6 @@
 """Make every picture of the documentation, from scikit-image's textures and the toy texture: `make docs`.
 
-docs/images/METHOD.png: a contact sheet of each synthesizer. docs/images/overview.png: what an inspector that has seen only
+docs/images/synthesis/METHOD.png: a contact sheet of each synthesizer. docs/images/overview.png: what an inspector that has seen only
 normals says of them. docs/images/DETECTOR.png: each detector on the toy texture, by benchmarks/toy_texture.py.
 """
 
@@ -42,7 +42,7 @@ SHEETS = {
 
 def main() -> None:
     for name, methods in SHEETS.items():
-        write_picture(IMAGES / f"{name}.png", contact_sheet(anomalies(methods, TEXTURES * 2), tile=128, columns=2))
+        write_picture(IMAGES / "synthesis" / f"{name}.png", contact_sheet(anomalies(methods, TEXTURES * 2), tile=128, columns=2))
     write_picture(IMAGES / "overview.png", overview())
     command = [sys.executable, HERE.parent / "benchmarks" / "toy_texture.py", *detectors.names(), "--seeds", "1"]
     subprocess.run([*map(str, command), "--pictures", str(IMAGES)], check=True)

@@ -26,7 +26,7 @@ def test_links_lead_somewhere_and_no_blank_is_left(page: Path):
 def test_every_method_has_a_page_with_a_picture_and_every_parameter(kind, registry):
     for name, entry in registry.entries.items():
         text = (ROOT / "docs" / kind / f"{name}.md").read_text(encoding="utf-8")
-        assert f"../images/{name}.png" in text
+        assert re.search(rf"\.\./images/(synthesis/)?{name}\.png", text)
         for parameter in entry.resolve().model_fields:
             assert f"`{parameter}`" in text or parameter == "preset", (name, parameter)
         assert name in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import functools
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,7 +18,7 @@ from flawsmith.core.samples import GOOD
 from flawsmith.core.seeding import Seed
 from flawsmith.core.synthesizer import SynthesizerTraits
 from flawsmith.masks.boxes import inside, random_box
-from flawsmith.synthesis.training_free import Placed, TrainingFree
+from flawsmith.synthesis.training_free import Placed, Scene, TrainingFree
 from flawsmith.testing.report import NotConforming
 from flawsmith.testing.synthesizer_case import SynthesizerCase
 from flawsmith.testing.synthesizers import CHECKS, check_synthesizer
@@ -66,9 +67,10 @@ class Honest(TrainingFree):
     traits: ClassVar[SynthesizerTraits] = TRAITS
     depth: int = Field(default=40, ge=10, le=90)
 
-    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
+    def place(self, scene: Scene) -> Placed:
+        image, foreground, mask = scene.image, scene.foreground, scene.mask
         side = image.shape[0] // 4
-        box = random_box((side, side), image.shape, seed.numpy("box"))
+        box = random_box((side, side), image.shape, scene.seed.numpy("box"))
         chosen = np.zeros(image.shape[:2], bool)
         chosen[inside(box)] = True
         chosen = chosen if mask is None else mask.copy()
@@ -124,8 +126,8 @@ class CountsFits(Honest):
         self._fits += 1
         return self
 
-    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
-        return super().place(image, seed.child(self._fits), foreground, mask)
+    def place(self, scene: Scene) -> Placed:
+        return super().place(replace(scene, seed=scene.seed.child(self._fits)))
 
 
 class WritesSupport(Honest):
@@ -144,9 +146,9 @@ class Reversing(Honest):
 
 
 class PaintsInPlace(Honest):
-    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
-        placed = super().place(image, seed, foreground, mask)
-        image[...] = placed.image
+    def place(self, scene: Scene) -> Placed:
+        placed = super().place(scene)
+        scene.image[...] = placed.image
         return placed
 
 
@@ -162,8 +164,8 @@ class AcceptsMasksUndeclared(Honest):
 
 
 class IgnoresMasks(Honest):
-    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
-        return super().place(image, seed, foreground, None)
+    def place(self, scene: Scene) -> Placed:
+        return super().place(replace(scene, mask=None))
 
 
 class NeedsNothing(Honest):
@@ -177,14 +179,14 @@ class NeedsNothing(Honest):
 class Moody(Honest):
     _calls: int = PrivateAttr(0)
 
-    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
+    def place(self, scene: Scene) -> Placed:
         self._calls += 1
-        return super().place(image, seed.child(self._calls), foreground, mask)
+        return super().place(replace(scene, seed=scene.seed.child(self._calls)))
 
 
 class AlwaysTheSame(Honest):
-    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
-        return super().place(image, Seed(0), foreground, mask)
+    def place(self, scene: Scene) -> Placed:
+        return super().place(replace(scene, seed=Seed(0)))
 
 
 class CountsInBatch(Honest):
@@ -195,28 +197,28 @@ class CountsInBatch(Honest):
 
 
 class HashesText(Honest):
-    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
-        return super().place(image, seed.child(hash("salted per process")), foreground, mask)
+    def place(self, scene: Scene) -> Placed:
+        return super().place(replace(scene, seed=scene.seed.child(hash("salted per process"))))
 
 
 class ReadsGlobal(Honest):
-    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
+    def place(self, scene: Scene) -> Placed:
         state = np.random.get_state()  # noqa: NPY002
-        placed = super().place(image, seed.child(int(np.random.randint(1000))), foreground, mask)  # noqa: NPY002
+        placed = super().place(replace(scene, seed=scene.seed.child(int(np.random.randint(1000)))))  # noqa: NPY002
         np.random.set_state(state)  # noqa: NPY002
         return placed
 
 
 class MovesGlobal(Honest):
-    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
+    def place(self, scene: Scene) -> Placed:
         np.random.rand()  # noqa: NPY002
-        return super().place(image, seed, foreground, mask)
+        return super().place(scene)
 
 
 class OftenNothing(Honest):
-    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
-        placed = super().place(image, seed, foreground, mask)
-        return placed if seed.numpy("coin").random() < 0.8 else Placed(image, np.zeros_like(placed.mask))
+    def place(self, scene: Scene) -> Placed:
+        placed = super().place(scene)
+        return placed if scene.seed.numpy("coin").random() < 0.8 else Placed(scene.image, np.zeros_like(placed.mask))
 
 
 class TooLarge(Honest):
@@ -229,8 +231,8 @@ class LosesDepth(Honest):
     def model_post_init(self, _: Any) -> None:
         self._secret = Path(__file__).stat().st_ino + id(self)
 
-    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
-        return super().place(image, seed.child(self._secret), foreground, mask)
+    def place(self, scene: Scene) -> Placed:
+        return super().place(replace(scene, seed=scene.seed.child(self._secret)))
 
 
 class CropsToEight(Honest):
@@ -245,20 +247,20 @@ class AcceptsTiny(Honest):
 
 
 class DividesBySpread(Honest):
-    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
-        assert image.std() > 0
-        return super().place(image, seed, foreground, mask)
+    def place(self, scene: Scene) -> Placed:
+        assert scene.image.std() > 0
+        return super().place(scene)
 
 
 class LeavesForeground(Honest):
-    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
-        return super().place(image, seed, None, mask)
+    def place(self, scene: Scene) -> Placed:
+        return super().place(replace(scene, foreground=None))
 
 
 class FailsAtTheEnd(Honest):
-    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
+    def place(self, scene: Scene) -> Placed:
         1 // (90 - self.depth)
-        return super().place(image, seed, foreground, mask)
+        return super().place(scene)
 
 
 class TakesAnything(Honest):
@@ -274,9 +276,9 @@ class ForgivesUnknown(Honest):
 
 
 class LooksUpNames(Honest):
-    def place(self, image: Any, seed: Seed, foreground: Any, mask: Any) -> Placed:
+    def place(self, scene: Scene) -> Placed:
         socket.getaddrinfo("localhost", 9)
-        return super().place(image, seed, foreground, mask)
+        return super().place(scene)
 
 
 def outside_pixel(anomaly: Anomaly, _: Any) -> Anomaly:

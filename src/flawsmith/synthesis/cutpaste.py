@@ -15,11 +15,10 @@ from pydantic import Field
 
 from flawsmith.appearance.pasting import difference, differs, paste
 from flawsmith.appearance.photometry import colour_jitter
-from flawsmith.core.arrays import Image, Mask
-from flawsmith.core.seeding import Seed
+from flawsmith.core.arrays import Mask
 from flawsmith.core.synthesizer import SynthesizerTraits
 from flawsmith.masks.boxes import Box, box_of, framed, inside, random_box, share_in
-from flawsmith.synthesis.training_free import Placed, PositiveRange, ShareRange, TrainingFree
+from flawsmith.synthesis.training_free import Placed, PositiveRange, Scene, ShareRange, TrainingFree
 
 ATTEMPTS = 50
 OBJECT_SHARE = 0.5
@@ -48,9 +47,10 @@ class CutPaste(TrainingFree):
     require_change: bool = True
     mask_from_diff: bool = False
 
-    def place(self, image: Image, seed: Seed, foreground: Mask | None, mask: Mask | None) -> Placed:
+    def place(self, scene: Scene) -> Placed:
         """Paste one patch."""
-        rng = seed.numpy("patch")
+        image, foreground, mask = scene.image, scene.foreground, scene.mask
+        rng = scene.seed.numpy("patch")
         for attempt in range(1, ATTEMPTS + 1):
             target = _draw_target(image.shape, rng, self) if mask is None else box_of(mask)
             source = random_box(target[2:], image.shape, rng)

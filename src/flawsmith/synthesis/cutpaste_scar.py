@@ -18,10 +18,9 @@ from flawsmith.appearance.pasting import differs, paste
 from flawsmith.appearance.photometry import colour_jitter
 from flawsmith.core.arrays import Image, Mask
 from flawsmith.core.errors import BadParameter
-from flawsmith.core.seeding import Seed
 from flawsmith.core.synthesizer import SynthesizerTraits
 from flawsmith.masks.boxes import Box, framed, inside, random_box
-from flawsmith.synthesis.training_free import Placed, PositiveRange, TrainingFree
+from flawsmith.synthesis.training_free import Placed, PositiveRange, Scene, TrainingFree
 
 ATTEMPTS = 50
 OBJECT_SHARE = 0.5
@@ -57,9 +56,10 @@ class CutPasteScar(TrainingFree):
     paste_as: Literal["pixels", "box"] = "pixels"
     require_change: bool = True
 
-    def place(self, image: Image, seed: Seed, foreground: Mask | None, mask: Mask | None) -> Placed:
+    def place(self, scene: Scene) -> Placed:
         """Paste one strip."""
-        rng = seed.numpy("scar")
+        image = scene.image
+        rng = scene.seed.numpy("scar")
         for attempt in range(1, ATTEMPTS + 1):
             extent = _draw_extent(image.shape, rng, self)
             source = random_box(extent, image.shape, rng)
@@ -67,7 +67,7 @@ class CutPasteScar(TrainingFree):
             angle = float(rng.uniform(-self.rotation, self.rotation))
             patch, alpha = turned_strip(strip, angle, self.paste_as)
             target = _draw_target(image.shape, alpha.shape, rng)
-            label = self._pasted_label(alpha, target, foreground)
+            label = self._pasted_label(alpha, target, scene.foreground)
             if label is None:
                 continue
             changed = paste(image, patch, target, label)

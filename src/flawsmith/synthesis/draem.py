@@ -18,10 +18,9 @@ from flawsmith.appearance.photometry import POOL, CornerFill, augment, is_grey, 
 from flawsmith.appearance.textures import check_source, open_bank
 from flawsmith.core.arrays import Image, Mask
 from flawsmith.core.errors import NotFitted
-from flawsmith.core.seeding import Seed
 from flawsmith.core.synthesizer import SynthesizerTraits
 from flawsmith.masks.perlin import OnEmpty, PerlinMask, perlin_mask
-from flawsmith.synthesis.training_free import OpacityRange, Placed, TrainingFree, in_order
+from flawsmith.synthesis.training_free import OpacityRange, Placed, Scene, TrainingFree, in_order
 
 Exponent = Annotated[int, Field(ge=0, le=9)]
 Angle = Annotated[float, Field(ge=0, le=180)]
@@ -64,27 +63,28 @@ class Draem(TrainingFree):
         check_source(value)
         return value
 
-    def place(self, image: Image, seed: Seed, foreground: Mask | None, mask: Mask | None) -> Placed:
+    def place(self, scene: Scene) -> Placed:
         """M from the noise, A from the bank; then I' = (1-M) I + M (β I + (1-β) A), with 1-β the opacity."""
-        found = self._mask(image, seed, foreground, mask)
+        image = scene.image
+        found = self._mask(scene)
         if not found.mask.any():
             return Placed(image, found.mask, found.drawn, found.attempts)
-        rng = seed.numpy("texture")
+        rng = scene.seed.numpy("texture")
         texture, told = self._texture(image, rng)
         opacity = float(self.opacity[1] - (self.opacity[1] - self.opacity[0]) * rng.random())
         blended = blend(image, texture, found.mask, opacity)
         return Placed(blended, found.mask, {**found.drawn, **told, "opacity": opacity}, found.attempts)
 
-    def _mask(self, image: Image, seed: Seed, foreground: Mask | None, asked: Mask | None) -> PerlinMask:
-        if asked is not None:
-            return PerlinMask(asked.copy() if foreground is None else asked & foreground, {}, 1)
+    def _mask(self, scene: Scene) -> PerlinMask:
+        if scene.mask is not None:
+            return PerlinMask(scene.mask.copy() if scene.foreground is None else scene.mask & scene.foreground, {}, 1)
         return perlin_mask(
-            (image.shape[0], image.shape[1]),
-            seed.numpy("mask"),
+            scene.size,
+            scene.seed.numpy("mask"),
             exponents=self.exponents,
             threshold=self.threshold,
             rotation=self.rotation,
-            foreground=foreground,
+            foreground=scene.foreground,
             on_empty=self.on_empty,
         )
 

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, PrivateAttr, field_validator
 
 from flawsmith import __version__
+from flawsmith.appearance.textures import NormalTextures
 from flawsmith.core.arrays import Image, Mask, freeze
-from flawsmith.core.errors import BadParameter, NeedUnmet, UsageError
+from flawsmith.core.errors import BadParameter, NeedUnmet, NotFitted, UsageError
 from flawsmith.core.files import sha256_bytes
 from flawsmith.core.methods import Method
 from flawsmith.core.registry import synthesizers
 from flawsmith.core.requests import Anomaly, Provenance, Request
-from flawsmith.core.samples import GOOD, SupportSet
+from flawsmith.core.samples import GOOD, Sample, SupportSet
 from flawsmith.core.seeding import Seed
 from flawsmith.core.synthesizer import SynthesizerTraits
 from flawsmith.masks.foreground import foreground_mask, parse_rule
@@ -41,6 +42,30 @@ Opacity = Annotated[float, Field(ge=0, le=1)]
 ShareRange = Annotated[tuple[Share, Share], AfterValidator(in_order)]
 PositiveRange = Annotated[tuple[Positive, Positive], AfterValidator(in_order)]
 OpacityRange = Annotated[tuple[Opacity, Opacity], AfterValidator(in_order)]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What `place` works on.
+
+    Args:
+        image: uint8 H×W×3, the normal's pixels; not to be changed.
+        seed: of the request.
+        foreground: bool H×W to stay inside; None: everywhere.
+        mask: bool H×W, where the caller wants the defect; None: the method decides.
+        normal: the sample that the pixels are of.
+    """
+
+    image: Image
+    seed: Seed
+    foreground: Mask | None
+    mask: Mask | None
+    normal: Sample
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W)."""
+        return self.image.shape[0], self.image.shape[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +121,23 @@ class TrainingFree(Method):
         return [self._answer(request) for request in requests]
 
     @abstractmethod
-    def place(self, image: Image, seed: Seed, foreground: Mask | None, mask: Mask | None) -> Placed:
-        """Put one anomaly into a copy of `image`, inside `foreground` and exactly at `mask` where they are given."""
+    def place(self, scene: Scene) -> Placed:
+        """Put one anomaly into a copy of the scene's image, inside its foreground and at its mask where they are given."""
+
+    def other_normal(self, scene: Scene, rng: np.random.Generator) -> tuple[Image, str]:
+        """Another normal of the support set than the scene's own, drawn uniformly and resized to the scene: pixels, id.
+
+        Raises:
+            NotFitted: there is no support set.
+            NeedUnmet: it holds no other normal.
+        """
+        if self._support is None:
+            raise NotFitted(self.name)
+        others = [sample for sample in self._support.normals if sample.id != scene.normal.id]
+        if not others:
+            raise NeedUnmet(self.name, "a second normal", "give it a support set of at least two normals")
+        chosen = others[int(rng.integers(len(others)))]
+        return NormalTextures((chosen,)).image(0, scene.size), chosen.id
 
     def _answer(self, request: Request) -> Anomaly:
         if request.normal is None:
@@ -106,7 +146,7 @@ class TrainingFree(Method):
         self._check_image(image, request.normal.id)
         self._check_mask(request.mask, image)
         foreground = foreground_mask(self._rule, image, request.normal.id)
-        placed = self.place(image, request.seed, foreground, request.mask)
+        placed = self.place(Scene(image, request.seed, foreground, request.mask, request.normal))
         return self._labelled(request, image, placed)
 
     def _labelled(self, request: Request, image: Image, placed: Placed) -> Anomaly:
