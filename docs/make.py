@@ -1,7 +1,7 @@
 """Make every picture of the documentation, from scikit-image's textures and the toy texture: `make docs`.
 
-docs/images/synthesis/METHOD.png: a contact sheet of each synthesizer. docs/images/overview.png: what an inspector that has seen only
-normals says of them. docs/images/DETECTOR.png: each detector on the toy texture, by benchmarks/toy_texture.py.
+docs/images/synthesis/METHOD.png: a contact sheet of each synthesizer. docs/images/overview.png: what an inspector that has seen
+only normals says of them. docs/images/DETECTOR.png: each detector on the toy texture, by benchmarks/toy_texture.py.
 """
 
 from __future__ import annotations
