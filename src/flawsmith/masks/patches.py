@@ -1,0 +1,51 @@
+"""The square of foreign patch interpolation, which FPI and PII share.
+
+Tan et al., Detecting Outliers with Foreign Patch Interpolation, 2020; original code: jemtan/FPI (self_sup_task.py, patch_ex). A square
+whose half-width is a share of the image's side, its centre in the core of the image, cut at the border. Departs in one place: the
+core lies exactly in the middle (the original rounds both its ends down).
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+import numpy as np
+
+from flawsmith.masks.boxes import Box
+
+HALF_WIDTH = (0.05, 0.2)
+CORE = 0.8
+
+
+def square_patch(
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+    half_width: tuple[float, float] = HALF_WIDTH,
+    core: float = CORE,
+    margin: int = 0,
+) -> Box:
+    """A square, cut at the image's border.
+
+    Args:
+        shape: of the image, (H, W, …).
+        rng: the only source of draws; three numbers of it.
+        half_width: least and largest half of the square's side, as shares of the smaller side of the image; whole pixels from
+            the least up to, but without, the largest, and at least one.
+        core: share of each axis, in its middle, that holds the centre.
+        margin: pixels at the border that stay outside.
+    """
+    height, width = shape[:2]
+    across, down, size = rng.random(3).tolist()
+    low, high = (round(share * min(height, width)) for share in half_width)
+    low = max(1, low)
+    half = low + int(size * max(1, high - low))
+    left, right = _cut(across, half, width, core, margin)
+    top, bottom = _cut(down, half, height, core, margin)
+    return left, top, right - left, bottom - top
+
+
+def _cut(draw: float, half: int, side: int, core: float, margin: int) -> tuple[int, int]:
+    """The ends of a stretch around a centre that `draw` in [0, 1) picks from the core of an axis."""
+    first = ceil(side * (1 - core) / 2)
+    centre = min(max(margin, first + int(draw * (side - 2 * first + 1))), side - margin)
+    return max(margin, centre - half), min(side - margin, centre + half)
