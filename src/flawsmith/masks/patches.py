@@ -1,8 +1,8 @@
 """The square of foreign patch interpolation, which FPI and PII share.
 
-Tan et al., Detecting Outliers with Foreign Patch Interpolation, 2020; original code: jemtan/FPI (self_sup_task.py, patch_ex). A square
-whose half-width is a share of the image's side, its centre in the core of the image, cut at the border. Departs in one place: the
-core lies exactly in the middle (the original rounds both its ends down).
+Tan et al., Detecting Outliers with Foreign Patch Interpolation, 2020; original code: jemtan/FPI (self_sup_task.py, patch_ex). Its
+half-width is a share of the image's side, its centre lies in the core of the image, and the border cuts it. Departs in one place:
+the core lies exactly in the middle (the original rounds both its ends down).
 """
 
 from __future__ import annotations
