@@ -33,6 +33,12 @@ def test_streams_do_not_depend_on_each_other():
     assert not np.array_equal(seed.numpy("noise").random(4), first)
 
 
+def test_the_generator_is_the_one_of_its_entropy():
+    for seed in (Seed(0), Seed(-7, ("tile", 12))):
+        plain = np.random.Generator(np.random.PCG64(seed.entropy("mask")))
+        assert np.array_equal(seed.numpy("mask").integers(0, 2**60, 8), plain.integers(0, 2**60, 8))
+
+
 def test_same_in_another_process():
     code = "from flawsmith.core.seeding import Seed; print(Seed(0, ('é', 5)).numpy('mask').integers(0, 2**60))"
     other = int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)

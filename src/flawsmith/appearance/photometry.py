@@ -238,18 +238,35 @@ def colour_jitter(image: Image, rng: np.random.Generator, strength: float, hue: 
     turn = strength if hue is None else hue
     if strength == 0 and turn == 0:
         return image.copy()
-    factors = np.maximum(0, 1 + strength * rng.uniform(-1, 1, 3))
+    brightness, contrast, saturation = (max(0.0, 1 + strength * draw) for draw in rng.uniform(-1, 1, 3).tolist())
     shift = round(256 * turn * rng.uniform(-1, 1))
-    turned = np.stack([(LEVELS + shift) % 256, LEVELS, LEVELS], axis=1).astype(np.uint8)
-    steps = (
-        lambda v: _scaled(v, factors[0], 0.0),
-        lambda v: _scaled(v, factors[1], (1 - factors[1]) * float(np.dot(cv2.mean(v)[:3], LUMA))),
-        lambda v: np.asarray(cv2.transform(v, factors[2] * IDENTITY + (1 - factors[2]) * TO_LUMA), np.uint8),
-        lambda v: _through(v, cv2.COLOR_RGB2HSV_FULL, turned, cv2.COLOR_HSV2RGB_FULL),
-    )
-    for k in rng.permutation(len(steps)):
-        image = steps[k](image)
+    colourful = not is_grey(image)  # a grey picture has no saturation and no hue to change
+    for step in rng.permutation(4).tolist():
+        if step == 0:
+            image = _scaled(image, brightness, 0.0)
+        elif step == 1:
+            image = _scaled(image, contrast, (1 - contrast) * _mean_luma(image))
+        elif step == 2 and colourful:
+            image = _saturated(image, saturation)
+        elif step == 3 and colourful:
+            image = _turned_hue(image, shift)
     return image
+
+
+def _mean_luma(image: Image) -> float:
+    red, green, blue, _ = cv2.mean(image)
+    return LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
+
+
+def _saturated(image: Image, factor: float) -> Image:
+    return np.asarray(cv2.transform(image, factor * IDENTITY + (1 - factor) * TO_LUMA), np.uint8)
+
+
+def _turned_hue(image: Image, shift: int) -> Image:
+    """Move the hue by `shift` 256ths of a full turn."""
+    coloured = cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL)
+    coloured[..., 0] += np.uint8(shift % 256)  # wraps, as a circle does
+    return np.asarray(cv2.cvtColor(coloured, cv2.COLOR_HSV2RGB_FULL), np.uint8)
 
 
 def _scaled(image: Image, factor: float, offset: float) -> Image:

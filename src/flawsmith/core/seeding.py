@@ -38,18 +38,21 @@ class Seed:
 
     def entropy(self, *keys: Key) -> int:
         """256 bits that depend on the root, the path and `keys`, and on nothing else (SHA-256 of their JSON)."""
-        text = canonical_json([self.root, *self.keys, *keys])
-        return int.from_bytes(hashlib.sha256(text.encode()).digest(), "little")
+        return int.from_bytes(self._digest(keys), "little")
 
     def numpy(self, *stream: Key) -> np.random.Generator:
         """A NumPy generator for the stage named `stream`."""
-        return np.random.Generator(np.random.PCG64(self.entropy(*stream)))
+        words = np.frombuffer(self._digest(stream), "<u4")  # NumPy takes words apart faster than one long number
+        return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
 
     def torch(self, *stream: Key) -> torch.Generator:
         """A CPU torch generator for the stage named `stream`."""
         import torch
 
         return torch.Generator().manual_seed(self.entropy(*stream) % 2**63)
+
+    def _digest(self, keys: tuple[Key, ...]) -> bytes:
+        return hashlib.sha256(canonical_json([self.root, *self.keys, *keys]).encode()).digest()
 
     def to_json(self) -> dict[str, Any]:
         """The seed as JSON values."""
