@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from flawsmith.core.errors import DataError, UnknownName
+from flawsmith.core.errors import DataError, UnknownName, UsageError
 from flawsmith.core.samples import ArraySource, Sample
 from flawsmith.core.seeding import Seed
 from flawsmith.data import load
@@ -99,6 +99,67 @@ def test_none_starts_from_every_normal_outside_the_folders_own_test(tiles):
     assert sources_of(data, "p").left == 3
     assert sources_of(tiles, "tiles", "none").support == sources_of(tiles, "tiles").support
     assert sources_of(tiles, "tiles").left == 1
+
+
+@pytest.mark.parametrize("policy", ["auto", "grouped", "random", "mtd-group", "elpv-blocks"])
+@pytest.mark.parametrize("seed", [0, 7])
+def test_no_reference_is_tested_by_a_training_of_the_same_options(policy, seed):
+    data = pool([(f"g{k}", 6, int(k % 3 == 0)) for k in range(16)])
+    for number in (1, 2):
+        sources = sources_of(data, "p", policy, seed, references=True, defect_shots=number)
+        split = make_split(data, policy, seed=seed)
+        support, split = support_set(data, split, product="p", defect_shots=number, seed=seed)
+        assert sources.support == support
+        assert sources.digest == split.digest
+        assert len(sources.support.anomalies) == number
+        for more in ({}, {"shots": 5}):
+            assert not sources.support.ids & side_of_training(data, policy, seed, defect_shots=number, **more)
+
+
+def with_trained(data, number=2):
+    """The same data with anomalies on its own train side."""
+    strays = tuple(
+        replace(next(s for s in data.samples if not s.is_normal), id=f"tiles/train/scratch/x{k}", split="train", group=f"x{k}")
+        for k in range(number)
+    )
+    return replace(data, samples=(*data.samples, *strays))
+
+
+def test_anomalies_of_the_folders_own_train_side_are_references_where_wanted(tiles):
+    data = with_trained(tiles)
+    sources = sources_of(data, "tiles", references=True)
+    assert ids(sources.support.anomalies) == {"tiles/train/scratch/x0", "tiles/train/scratch/x1"}
+    assert sources.support.normals == sources_of(tiles, "tiles").support.normals
+    assert sources.digest == sources_of(tiles, "tiles").digest
+    with pytest.raises(DataError, match="anomaly in a training folder"):
+        sources_of(data, "tiles")
+    assert sources_of(data, "tiles", "grouped", references=True).support.anomalies == ()
+
+
+def test_without_a_split_the_references_are_those_outside_the_folders_own_test(tiles):
+    assert ids(sources_of(with_trained(tiles), "tiles", "none", references=True).support.anomalies) == {
+        "tiles/train/scratch/x0",
+        "tiles/train/scratch/x1",
+    }
+    assert sources_of(with_trained(tiles), "tiles", "none").support.anomalies == ()
+    data = pool([("one", 3, 3), ("two", 2, 2)])
+    assert len(sources_of(data, "p", "none", references=True).support.anomalies) == 5
+    few, more = (sources_of(data, "p", "none", references=True, defect_shots=k).support.ids for k in (2, 3))
+    assert len(few) == 7
+    assert few < more
+    with pytest.raises(DataError, match="6 anomalies of the kind dent were asked for and there are 5"):
+        sources_of(data, "p", "none", references=True, defect_shots=6)
+
+
+def test_defect_shots_keep_an_anomaly_for_the_test_unless_there_is_no_split(tiles):
+    with pytest.raises(DataError, match=r"leave no anomaly to test on .*; or choose the split none") as caught:
+        sources_of(tiles, "tiles", references=True, defect_shots=1)
+    assert caught.value.code == "E_FEW"
+
+
+def test_defect_shots_that_nobody_uses_are_refused(tiles):
+    with pytest.raises(UsageError, match="draem and cutpaste use no real anomalies, so 2 defect shots would do nothing"):
+        synthesize(tiles, "draem,cutpaste", 1, defect_shots=2)
 
 
 def test_a_single_normal_is_started_from():

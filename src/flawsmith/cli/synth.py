@@ -34,6 +34,14 @@ SplitPolicy = Annotated[
         "normal outside the folder's own test side.",
     ),
 ]
+DefectShots = Annotated[
+    int,
+    typer.Option(
+        "--defect-shots",
+        help="Real anomalies of each defect for the methods that use them, such as cutpaste_by_mask: those that train draws with "
+        "the same --split, --seed and --defect-shots, and does not test on.",
+    ),
+]
 Clean = Annotated[bool, typer.Option("--clean", help="Write each picture without its defect too.")]
 Replay = Annotated[
     str | None,
@@ -59,6 +67,7 @@ def synth(
     layout: LayoutName = "auto",
     product: ProductName = None,
     split: SplitPolicy = "auto",
+    defect_shots: DefectShots = 0,
     clean: Clean = False,
     replay: Replay = None,
     overwrite: Overwrite = False,
@@ -88,6 +97,7 @@ def synth(
         product=product,
         defect=defect,
         split=split,
+        defect_shots=defect_shots,
         settings=settings or (),
     )
     written = write_set(made, out, workers=workers, clean=clean, overwrite=overwrite)
@@ -111,10 +121,14 @@ def _where_from(made: SyntheticSet) -> str:
 
     used = sum(len(sources.support.normals) for sources in made.sources.values())
     left = sum(sources.left for sources in made.sources.values())
-    start = f"made from {used} of {used + left} normals"
+    anomalies = sum(len(sources.support.anomalies) for sources in made.sources.values())
+    start = f"made from {used} of {used + left} normals" + (f" and {anomalies} real anomalies" if anomalies else "")
     if made.recipe.split == NONE:
         return f"{start}; with --split {NONE} none was kept for a test, so train may test on some of them"
-    return f"{start}; train with --split {made.recipe.split} --seed {made.recipe.seed} tests on none of them"
+    options = f"--split {made.recipe.split} --seed {made.recipe.seed}"
+    if made.recipe.defect_shots:
+        options += f" --defect-shots {made.recipe.defect_shots}"
+    return f"{start}; train with {options} tests on none of them"
 
 
 def _document(made: SyntheticSet, written: WrittenSet) -> dict[str, Any]:

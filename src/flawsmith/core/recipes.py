@@ -86,6 +86,7 @@ class SynthesisRecipe(Recipe):
         product: one product, or None for all.
         layout: how the folder is read.
         split: policy of the split from whose training side normals are taken; `none`: there is no split.
+        defect_shots: number of real anomalies per defect to work from, drawn as a training draws them.
     """
 
     methods: tuple[WeightedMethod, ...] = Field(min_length=1)
@@ -96,6 +97,7 @@ class SynthesisRecipe(Recipe):
     product: str | None = None
     layout: str = "auto"
     split: str = "auto"
+    defect_shots: int = Field(default=0, ge=0)
 
 
 class TrainingRecipe(Recipe):

@@ -297,6 +297,15 @@ def support_set(
     return SupportSet(tuple(chosen), tuple(anomalies), product=product, dataset=dataset.name), split
 
 
+def draw_anomalies(samples: list[Sample], k: int, seed: int, defect: str) -> list[Sample]:
+    """`k` of the anomalies of one kind, in the order of the hash that shots are drawn by.
+
+    Raises:
+        DataError: E_FEW: there are fewer.
+    """
+    return _draw(samples, k, seed, f"anomalies of the kind {defect}", "--defect-shots")
+
+
 def _draw(samples: list[Sample], k: int, seed: int, what: str, option: str) -> list[Sample]:
     if k < 0 or len(samples) < k:
         raise DataError(
@@ -314,9 +323,9 @@ def _draw_defect(dataset: Dataset, split: Split, defect: str, k: int, seed: int)
     dropped = [sample for sample in split.on(dataset, "dropped") if sample.defect == defect and split.group_of(sample) in trained]
     tested = [sample for sample in split.on(dataset, "test") if sample.defect == defect]
     if len(dropped) + len(tested) < k:
-        return _draw(dropped + tested, k, seed, f"anomalies of the kind {defect}", "--defect-shots")
-    first = _draw(dropped, min(k, len(dropped)), seed, defect, "--defect-shots")
-    return first + _draw(tested, k - len(first), seed, defect, "--defect-shots")
+        return draw_anomalies(dropped + tested, k, seed, defect)
+    first = draw_anomalies(dropped, min(k, len(dropped)), seed, defect)
+    return first + draw_anomalies(tested, k - len(first), seed, defect)
 
 
 def _without(dataset: Dataset, split: Split, anomalies: list[Sample], k: int) -> Split:

@@ -231,6 +231,9 @@ def _refuse_unmet(detector: Detector, recipe: TrainingRecipe, sources: Sequence[
         raise UsageError(f"real_share is {recipe.real_share:g} and no real anomaly is given; expected --defect-shots with it")
     if needs.anomalies == "required" and not sources and recipe.defect_shots == 0:
         raise NeedUnmet(detector.name, "anomalies", "name a synthesizer with --synth or give real ones with --defect-shots")
+    copying = next((synthesizer.name for synthesizer, _ in sources if "references" in synthesizer.traits.needs), None)
+    if copying and not recipe.defect_shots:
+        raise NeedUnmet(copying, "real anomalies with masks", "give it some with --defect-shots 1")
     if needs.text:
         raise NeedUnmet(detector.name, "words about the defects", "train it from a support set with priors")
     if detector.size % needs.multiple:

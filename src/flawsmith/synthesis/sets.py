@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, overload
 
 from flawsmith.appearance.textures import CACHE
-from flawsmith.core.errors import BadParameter, DamagedFile, DataError, NeedUnmet, UnknownName
+from flawsmith.core.errors import BadParameter, DamagedFile, DataError, NeedUnmet, UnknownName, UsageError
 from flawsmith.core.methods import MethodRecipe
 from flawsmith.core.recipes import SynthesisRecipe, WeightedMethod, parse_methods
-from flawsmith.core.registry import build_synthesizer
+from flawsmith.core.registry import build_synthesizer, synthesizers
 from flawsmith.core.requests import Anomaly, Provenance, Request
 from flawsmith.core.samples import GOOD, Sample, SupportSet
 from flawsmith.core.seeding import Seed
@@ -21,7 +21,7 @@ from flawsmith.data.dataset import Dataset
 from flawsmith.data.resize import resize_image
 from flawsmith.data.splits import AUTO
 from flawsmith.synthesis import build
-from flawsmith.synthesis.sources import Sources, sources_of
+from flawsmith.synthesis.sources import NONE, Sources, sources_of
 
 ATTEMPTS = 8
 """Draws per item, each with a normal of its own, before it stays a normal."""
@@ -50,7 +50,7 @@ class SyntheticSet(Sequence[Anomaly]):
 
     @property
     def supports(self) -> dict[str, SupportSet]:
-        """By product, the normals that may be used."""
+        """By product, the normals and the real anomalies that may be used."""
         return {product: sources.support for product, sources in self.sources.items()}
 
     @overload
@@ -103,6 +103,7 @@ def synthesize(
     product: str | None = None,
     defect: str | None = None,
     split: str = AUTO,
+    defect_shots: int = 0,
     settings: Sequence[str] = (),
 ) -> SyntheticSet:
     """Describe a set of `n` anomalies made from the normals of `data`; nothing is made before it is asked for.
@@ -120,27 +121,67 @@ def synthesize(
         product: one product; None: all, in turn.
         defect: name of the defect; None: the method's own.
         split: policy as in `train`; `none`: every normal outside the folder's own test and validation sides.
+        defect_shots: real anomalies of each defect for the methods that use them: those that `train` draws with the same split,
+            seed and number. Anomalies on the folder's own train side join them.
         settings: `METHOD.PARAMETER=VALUE`, where `methods` is text.
 
     Raises:
         BadParameter: a number out of range, or a defect name that cannot name a folder.
         UnknownName: no such method, preset, split policy or product.
-        DataError: a product without a normal to start from (E_EMPTY_SPLIT), or an anomaly in a training folder.
+        UsageError: real anomalies are given to methods that use none.
+        NeedUnmet: a method works from real anomalies, and a product has none for it.
+        DataError: a product without a normal to start from (E_EMPTY_SPLIT), an anomaly in a training folder, or fewer anomalies
+            than asked for (E_FEW).
     """
     weighted = parse_methods(methods, settings) if isinstance(methods, str) else tuple(methods)
-    spelled = [WeightedMethod(method=build_synthesizer(m.method).recipe(), weight=m.weight) for m in weighted]
+    built = [build_synthesizer(m.method) for m in weighted]
+    spelled = [WeightedMethod(method=b.recipe(), weight=m.weight) for b, m in zip(built, weighted, strict=True)]
     fields = {"n": n, "seed": seed, "size": size, "defect": defect, "product": product, "layout": data.layout, "split": split}
-    recipe = SynthesisRecipe.parse({"methods": spelled, **fields}, "synthesis")
+    recipe = SynthesisRecipe.parse({"methods": spelled, "defect_shots": defect_shots, **fields}, "synthesis")
     if defect is not None:
         check_folder_name(defect, "defect")
         if defect == GOOD:
             raise BadParameter(f"defect is {GOOD!r}, the name of normals; expected the name of a defect, as in scratch")
+    references = uses_real_anomalies(built, recipe.defect_shots)
     chosen = data.of(product=product)
-    sources = {name: sources_of(chosen, name, recipe.split, recipe.seed) for name in chosen.products}
+    sources = {
+        name: sources_of(chosen, name, recipe.split, recipe.seed, references=references, defect_shots=recipe.defect_shots)
+        for name in chosen.products
+    }
     if not sources:
         raise DataError("E_EMPTY_SPLIT", f"{data.root} has no image; expected at least one good one: check the folder")
+    _refuse_unmet(built, sources, chosen)
     about = {"name": data.name, "root": str(data.root), "licence": data.licence, "citation": data.citation}
     return SyntheticSet(recipe, sources, about)
+
+
+def uses_real_anomalies(methods: Sequence[Synthesizer], defect_shots: int = 0) -> bool:
+    """Whether any of the methods works from real anomalies.
+
+    Raises:
+        UsageError: none does, and `defect_shots` asks for some.
+    """
+    used = any(method.traits.uses_real_anomalies for method in methods)
+    if defect_shots and not used:
+        names = " and ".join(method.name for method in methods)
+        takers = ", ".join(name for name, entry in synthesizers.entries.items() if entry.traits.uses_real_anomalies)
+        told = f"{names} use{'s' if len(methods) == 1 else ''} no real anomalies, so {defect_shots} defect shots would do nothing"
+        raise UsageError(f"{told}; expected none, or a method that uses them: {takers}")
+    return used
+
+
+def _refuse_unmet(methods: Sequence[Synthesizer], sources: Mapping[str, Sources], data: Dataset) -> None:
+    needing = next((method.name for method in methods if "references" in method.traits.needs), None)
+    bare = next((name for name, source in sources.items() if not source.support.anomalies), None)
+    if needing and bare:
+        remedy = "give it some with --defect-shots 1"
+        if not data.defects(bare):
+            remedy = (
+                f"add photographs of defects with their masks to {data.root}, or choose a method that needs none, such as draem"
+            )
+        elif sources[bare].policy == NONE:
+            remedy += f", and leave out --split {NONE}"
+        raise NeedUnmet(needing, f"real anomalies of {bare}", remedy)
 
 
 def make_one(synthesizer: Synthesizer, normal: Sample, seed: Seed, defect: str | None, size: tuple[int, int] | None) -> Anomaly:
@@ -177,7 +218,10 @@ def replay(line: str | Mapping[str, Any], data: Dataset) -> Anomaly:
     with _as_damage():
         seed = Seed.from_json(dict(provenance.seed))
         method = MethodRecipe.model_validate(provenance.recipe)
-    support = sources_of(data, normal.product, str(record.get("split", AUTO)), seed.root).support
+    with _as_damage():
+        shots = int(record.get("defect_shots", 0))
+    policy = str(record.get("split", AUTO))
+    support = sources_of(data, normal.product, policy, seed.root, references=True, defect_shots=shots).support
     anomaly = make_one(build_synthesizer(method).fit(support), normal, seed, provenance.defect, provenance.size)
     return replace(anomaly, provenance=replace(anomaly.provenance, component=provenance.component))
 

@@ -145,7 +145,7 @@ def _clear(staging: Path) -> None:
 
 def _identity(made: SyntheticSet, clean: bool) -> str:
     """Digest of the recipe, the version and the state of every file the set starts from."""
-    stamps = {name: [_stamp(sample) for sample in support.normals] for name, support in made.supports.items()}
+    stamps = {name: [_stamp(s) for s in (*support.normals, *support.anomalies)] for name, support in made.supports.items()}
     return sha256_bytes(canonical_json([__version__, made.recipe.model_dump(mode="json"), clean, stamps]).encode())
 
 
@@ -166,6 +166,7 @@ def _header(made: SyntheticSet, clean: bool) -> dict[str, Any]:
         "clean": clean,
         "data": dict(made.data),
         "split": {name: sources.to_json() for name, sources in made.sources.items()},
+        "uses_real_anomalies": any(support.anomalies for support in made.supports.values()),
         "trained_on": {name: sorted(support.ids) for name, support in made.supports.items()},
     }
 
@@ -212,10 +213,12 @@ def _line(record: Mapping[str, Any]) -> bytes:
 
 def write_item(made: SyntheticSet, index: int, folder: Path, clean: bool) -> dict[str, Any]:
     """Make item `index`, write its files under `folder`, and return its manifest line."""
-    return write_anomaly(made[index], made.product_of(index), index, folder, clean, made.recipe.split)
+    return write_anomaly(made[index], made.product_of(index), index, folder, clean, made.recipe.split, made.recipe.defect_shots)
 
 
-def write_anomaly(anomaly: Anomaly, product: str, index: int, folder: Path, clean: bool, split: str) -> dict[str, Any]:
+def write_anomaly(
+    anomaly: Anomaly, product: str, index: int, folder: Path, clean: bool, split: str, defect_shots: int = 0
+) -> dict[str, Any]:
     """Write one anomaly's files and return its manifest line.
 
     Raises:
@@ -239,6 +242,7 @@ def write_anomaly(anomaly: Anomaly, product: str, index: int, folder: Path, clea
         "defect": anomaly.defect,
         "source": anomaly.provenance.normal_id,
         "split": split,
+        "defect_shots": defect_shots,
         "files": files,
         "provenance": provenance,
     }
@@ -317,7 +321,8 @@ def write_replay(record: Mapping[str, Any], data: Dataset, out: Path, *, clean: 
     product, index, hashes = _told(record)
     anomaly = replay(record, data)
     with new_folder(out) as staging:
-        again = write_anomaly(anomaly, product, index, staging, clean, str(record.get("split", AUTO)))
+        started = (str(record.get("split", AUTO)), int(record.get("defect_shots", 0)))
+        again = write_anomaly(anomaly, product, index, staging, clean, *started)
         for kind in compared(record, again):
             if again["files"][kind]["sha256"] != hashes[kind]:
                 raise DamagedFile(
