@@ -54,6 +54,7 @@ class Scene:
         foreground: bool H×W to stay inside; None: everywhere.
         mask: bool H×W, where the caller wants the defect; None: the method decides.
         normal: the sample that the pixels are of.
+        defect: the kind that the caller wants; None: the method decides.
     """
 
     image: Image
@@ -61,6 +62,7 @@ class Scene:
     foreground: Mask | None
     mask: Mask | None
     normal: Sample
+    defect: str | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -78,6 +80,7 @@ class Placed:
         drawn: every number drawn, JSON values.
         attempts: how many draws it took.
         soft_mask: float32 H×W, where the method has one.
+        defect: its kind, where the method knows better than its own name; what the caller asked for wins.
     """
 
     image: Image
@@ -85,6 +88,29 @@ class Placed:
     drawn: Mapping[str, Any] = field(default_factory=dict)
     attempts: int = 1
     soft_mask: NDArray[np.float32] | None = None
+    defect: str | None = None
+
+
+class _Pool:
+    """The normals of a support set, each once, to draw from in constant time.
+
+    Args:
+        normals: of the support set; of several with one id the first counts.
+    """
+
+    def __init__(self, normals: Sequence[Sample]) -> None:
+        unique = {sample.id: sample for sample in reversed(normals)}
+        self.samples = tuple(sample for sample in normals if unique[sample.id] is sample)
+        self._places = {sample.id: place for place, sample in enumerate(self.samples)}
+
+    def draw_other(self, own: str, rng: np.random.Generator) -> Sample | None:
+        """A sample with another id than `own`, uniformly; None where there is none."""
+        place = self._places.get(own, len(self.samples))
+        others = len(self.samples) - (place < len(self.samples))
+        if not others:
+            return None
+        drawn = int(rng.integers(others))
+        return self.samples[drawn + (drawn >= place)]
 
 
 class TrainingFree(Method):
@@ -98,6 +124,7 @@ class TrainingFree(Method):
 
     foreground: str = "none"
     _support: SupportSet | None = PrivateAttr(None)
+    _pool: _Pool | None = PrivateAttr(None)
 
     @field_validator("foreground")
     @classmethod
@@ -105,9 +132,21 @@ class TrainingFree(Method):
         parse_rule(value)
         return value
 
+    @property
+    def uses_other_normals(self) -> bool:
+        """Whether `place` asks for `other_normal` with these parameters, so that `fit` can refuse a support set without one."""
+        return "normals" in self.traits.needs
+
     def fit(self, support: SupportSet) -> Self:
-        """Note the support set; returns self."""
-        self._support = support
+        """Note the support set; returns self.
+
+        Raises:
+            NeedUnmet: the method takes from other normals and the support set holds fewer than two.
+        """
+        pool = _Pool(support.normals)
+        if self.uses_other_normals and len(pool.samples) < 2:
+            raise self._lacks_other_normal()
+        self._support, self._pool = support, pool
         return self
 
     def synthesize(self, requests: Sequence[Request]) -> list[Anomaly]:
@@ -131,13 +170,15 @@ class TrainingFree(Method):
             NotFitted: there is no support set.
             NeedUnmet: it holds no other normal.
         """
-        if self._support is None:
+        if self._pool is None:
             raise NotFitted(self.name)
-        others = [sample for sample in self._support.normals if sample.id != scene.normal.id]
-        if not others:
-            raise NeedUnmet(self.name, "a second normal", "give it a support set of at least two normals")
-        chosen = others[int(rng.integers(len(others)))]
+        chosen = self._pool.draw_other(scene.normal.id, rng)
+        if chosen is None:
+            raise self._lacks_other_normal()
         return NormalTextures((chosen,)).image(0, scene.size), chosen.id
+
+    def _lacks_other_normal(self) -> NeedUnmet:
+        return NeedUnmet(self.name, "a second normal", "give it a support set of at least two normals")
 
     def _answer(self, request: Request) -> Anomaly:
         if request.normal is None:
@@ -146,7 +187,7 @@ class TrainingFree(Method):
         self._check_image(image, request.normal.id)
         self._check_mask(request.mask, image)
         foreground = foreground_mask(self._rule, image, request.normal.id)
-        placed = self.place(Scene(image, request.seed, foreground, request.mask, request.normal))
+        placed = self.place(Scene(image, request.seed, foreground, request.mask, request.normal, request.defect))
         return self._labelled(request, image, placed)
 
     def _labelled(self, request: Request, image: Image, placed: Placed) -> Anomaly:
@@ -154,7 +195,7 @@ class TrainingFree(Method):
         return Anomaly(
             image=placed.image if found else image.copy(),
             mask=placed.mask,
-            defect=(request.defect or self.name) if found else GOOD,
+            defect=(request.defect or placed.defect or self.name) if found else GOOD,
             clean=freeze(image),
             twin="normal",
             soft_mask=placed.soft_mask if found else None,
