@@ -95,12 +95,11 @@ class _Pool:
     """The normals of a support set, each once, to draw from in constant time.
 
     Args:
-        normals: of the support set; of several with one id the first counts.
+        normals: of the support set; those with one id count once.
     """
 
     def __init__(self, normals: Sequence[Sample]) -> None:
-        unique = {sample.id: sample for sample in reversed(normals)}
-        self.samples = tuple(sample for sample in normals if unique[sample.id] is sample)
+        self.samples = tuple({sample.id: sample for sample in normals}.values())
         self._places = {sample.id: place for place, sample in enumerate(self.samples)}
 
     def draw_other(self, own: str, rng: np.random.Generator) -> Sample | None:
