@@ -42,6 +42,13 @@ DefectShots = Annotated[
         "the same --split, --seed and --defect-shots, and does not test on.",
     ),
 ]
+MixingPolicy = Annotated[
+    str,
+    typer.Option(
+        "--mixing",
+        help="Of several methods: choice, each image's drawn by weight; concat, -n images of each, over the normals in order.",
+    ),
+]
 Clean = Annotated[bool, typer.Option("--clean", help="Write each picture without its defect too.")]
 Replay = Annotated[
     str | None,
@@ -68,6 +75,7 @@ def synth(
     product: ProductName = None,
     split: SplitPolicy = "auto",
     defect_shots: DefectShots = 0,
+    mixing: MixingPolicy = "choice",
     clean: Clean = False,
     replay: Replay = None,
     overwrite: Overwrite = False,
@@ -98,6 +106,7 @@ def synth(
         defect=defect,
         split=split,
         defect_shots=defect_shots,
+        mixing=mixing,
         settings=settings or (),
     )
     written = write_set(made, out, workers=workers, clean=clean, overwrite=overwrite)

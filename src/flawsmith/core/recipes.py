@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from flawsmith.core.errors import BadParameter, DamagedFile, UsageError
 from flawsmith.core.files import canonical_json, sha256_bytes, write_text
@@ -18,6 +18,7 @@ from flawsmith.core.methods import MethodRecipe, describe_invalid
 
 RatioMode = Literal["bernoulli", "stratified"]
 Rotation = Literal["none", "draem", "slight", "full"]
+Mixing = Literal["choice", "concat"]
 
 
 class Recipe(BaseModel):
@@ -87,6 +88,7 @@ class SynthesisRecipe(Recipe):
         layout: how the folder is read.
         split: policy of the split from whose training side normals are taken; `none`: there is no split.
         defect_shots: number of real anomalies per defect to work from, drawn as a training draws them.
+        mixing: `choice`, each image's method drawn by weight; `concat`, `n` images of each method, over the normals in order.
     """
 
     methods: tuple[WeightedMethod, ...] = Field(min_length=1)
@@ -98,6 +100,12 @@ class SynthesisRecipe(Recipe):
     layout: str = "auto"
     split: str = "auto"
     defect_shots: int = Field(default=0, ge=0)
+    mixing: Mixing = "choice"
+
+    @field_validator("mixing")
+    @classmethod
+    def _check_mixing(cls, value: Mixing, known: ValidationInfo) -> Mixing:
+        return _unweighted(value, known.data.get("methods", ()))
 
 
 class TrainingRecipe(Recipe):
@@ -106,6 +114,7 @@ class TrainingRecipe(Recipe):
     Args:
         detector: who learns.
         synth: who makes its anomalies, by weight; empty: none.
+        mixing: `choice`, each anomaly's method drawn by weight; `concat`, every method meets every normal once per epoch.
         ratio: probability that a training item is anomalous, 0…1.
         ratio_mode: `bernoulli` (an independent coin) or `stratified` (exact in every prefix).
         real_share: share of the anomalous items that are real, where some are given; None: half, or all without synthesizers.
@@ -126,6 +135,7 @@ class TrainingRecipe(Recipe):
 
     detector: MethodRecipe
     synth: tuple[WeightedMethod, ...] = ()
+    mixing: Mixing = "choice"
     ratio: float = Field(default=0.5, ge=0, le=1)
     ratio_mode: RatioMode = "bernoulli"
     real_share: float | None = Field(default=None, ge=0, le=1)
@@ -142,6 +152,19 @@ class TrainingRecipe(Recipe):
     steps: int | None = Field(default=None, ge=1)
     seconds: float | None = Field(default=None, gt=0)
     seed: int = 0
+
+    @field_validator("mixing")
+    @classmethod
+    def _check_mixing(cls, value: Mixing, known: ValidationInfo) -> Mixing:
+        return _unweighted(value, known.data.get("synth", ()))
+
+
+def _unweighted(mixing: Mixing, methods: Sequence[WeightedMethod]) -> Mixing:
+    """Refuse unequal weights where every method takes an equal part."""
+    if mixing == "concat" and len({member.weight for member in methods}) > 1:
+        told = ", ".join(f"{member.method.name}:{member.weight:g}" for member in methods)
+        raise ValueError(f"equal weights with it (they are {told}), or choice")
+    return mixing
 
 
 def parse_methods(text: str, settings: Sequence[str] = ()) -> tuple[WeightedMethod, ...]:

@@ -34,6 +34,9 @@ class SyntheticSet(Sequence[Anomaly]):
     The products take turns. An item that ends without a defect is drawn again from another normal, up to `ATTEMPTS` times; what
     is still a normal then says so (`Anomaly.is_normal`).
 
+    Under mixing `concat` item i belongs to member i // n, and each member takes the normals of each product in order, over and
+    over; an item without a defect is drawn again from the same normal.
+
     Args:
         recipe: methods spelled out, number, size, seed.
         sources: by product, the normals that may be used, and the split they come from.
@@ -43,10 +46,14 @@ class SyntheticSet(Sequence[Anomaly]):
     recipe: SynthesisRecipe
     sources: Mapping[str, Sources]
     data: Mapping[str, str]
-    _fitted: dict[str, Synthesizer] = field(default_factory=dict, init=False, repr=False)
+    _fitted: dict[tuple[str, int | None], Synthesizer] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
-        return self.recipe.n
+        return self.recipe.n * (len(self.recipe.methods) if self._in_turn else 1)
+
+    @property
+    def _in_turn(self) -> bool:
+        return self.recipe.mixing == "concat"
 
     @property
     def supports(self) -> dict[str, SupportSet]:
@@ -69,28 +76,36 @@ class SyntheticSet(Sequence[Anomaly]):
     def product_of(self, index: int) -> str:
         """The product of item `index`."""
         products = list(self.sources)
-        return products[index % len(products)]
+        return products[index % self.recipe.n % len(products)]
 
     def _make(self, index: int) -> Anomaly:
         product = self.product_of(index)
         item = Seed(self.recipe.seed, (product, "item", index))
+        synthesizer = self._synthesizer(product, index // self.recipe.n if self._in_turn else None)
         for attempt in range(ATTEMPTS):
             seed = item.child("again", attempt) if attempt else item
-            normals = self.sources[product].support.normals
-            normal = normals[int(seed.numpy("normal").integers(len(normals)))]
-            anomaly = make_one(self._synthesizer(product), normal, seed, self.recipe.defect, self._size)
+            anomaly = make_one(synthesizer, self._normal(product, index, seed), seed, self.recipe.defect, self._size)
             if not anomaly.is_normal:
                 break
+        if self._in_turn and len(self.recipe.methods) > 1:
+            return replace(anomaly, provenance=replace(anomaly.provenance, component=synthesizer.name))
         return anomaly
+
+    def _normal(self, product: str, index: int, seed: Seed) -> Sample:
+        normals = self.sources[product].support.normals
+        if self._in_turn:
+            return normals[index % self.recipe.n // len(self.sources) % len(normals)]
+        return normals[int(seed.numpy("normal").integers(len(normals)))]
 
     @property
     def _size(self) -> tuple[int, int] | None:
         return (self.recipe.size, self.recipe.size) if self.recipe.size else None
 
-    def _synthesizer(self, product: str) -> Synthesizer:
-        if product not in self._fitted:
-            self._fitted[product] = build(self.recipe.methods).fit(self.sources[product].support)
-        return self._fitted[product]
+    def _synthesizer(self, product: str, member: int | None) -> Synthesizer:
+        if (product, member) not in self._fitted:
+            methods = self.recipe.methods if member is None else self.recipe.methods[member : member + 1]
+            self._fitted[product, member] = build(methods).fit(self.sources[product].support)
+        return self._fitted[product, member]
 
 
 def synthesize(
@@ -104,6 +119,7 @@ def synthesize(
     defect: str | None = None,
     split: str = AUTO,
     defect_shots: int = 0,
+    mixing: str = "choice",
     settings: Sequence[str] = (),
 ) -> SyntheticSet:
     """Describe a set of `n` anomalies made from the normals of `data`; nothing is made before it is asked for.
@@ -123,6 +139,8 @@ def synthesize(
         split: policy as in `train`; `none`: every normal outside the folder's own test and validation sides.
         defect_shots: real anomalies of each defect for the methods that use them: those that `train` draws with the same split,
             seed and number. Anomalies on the folder's own train side join them.
+        mixing: of several methods: `choice` draws each image's by weight; `concat` makes `n` images with each of them, over the
+            normals in order, as ASBench does with `n` the number of normals.
         settings: `METHOD.PARAMETER=VALUE`, where `methods` is text.
 
     Raises:
@@ -137,7 +155,7 @@ def synthesize(
     built = [build_synthesizer(m.method) for m in weighted]
     spelled = [WeightedMethod(method=b.recipe(), weight=m.weight) for b, m in zip(built, weighted, strict=True)]
     fields = {"n": n, "seed": seed, "size": size, "defect": defect, "product": product, "layout": data.layout, "split": split}
-    recipe = SynthesisRecipe.parse({"methods": spelled, "defect_shots": defect_shots, **fields}, "synthesis")
+    recipe = SynthesisRecipe.parse({"methods": spelled, "defect_shots": defect_shots, "mixing": mixing, **fields}, "synthesis")
     if defect is not None:
         check_folder_name(defect, "defect")
         if defect == GOOD:
