@@ -6,7 +6,7 @@ MTD := $(firstword $(wildcard ../shared/data/mtd))
 export FLAWSMITH_MTD ?= $(abspath $(MTD))
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install demo test lint bench docs
+.PHONY: install demo test lint bench gallery docs
 
 install: $(STAMP)
 
@@ -30,6 +30,9 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
+
+gallery: $(STAMP)
+	$(BIN)/python docs/gallery.py
 
 docs: $(STAMP)
 	$(BIN)/python docs/make.py

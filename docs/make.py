@@ -1,13 +1,18 @@
-"""Make every picture of the documentation, from scikit-image's textures and the toy texture: `make docs`.
+"""Make every picture of the documentation: `make docs`.
 
-docs/images/synthesis/METHOD.png: a contact sheet of each synthesizer. docs/images/overview.png: what an inspector that has seen
-only normals says of them. docs/images/DETECTOR.png: each detector on the toy texture, by benchmarks/toy_texture.py.
+    python docs/make.py            all of them
+    python docs/make.py draem …    docs/images/synthesis/NAME.png of these synthesizers alone
+
+docs/images/synthesis/METHOD.png and docs/synthesis/gallery.md: each synthesizer on six surfaces, by docs/gallery.py.
+docs/images/overview.png: what an inspector that has seen only normals says of synthetic defects. docs/images/DETECTOR.png: each
+detector on the toy texture, by benchmarks/toy_texture.py.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -25,24 +30,17 @@ from flawsmith.core.seeding import Seed
 from flawsmith.detectors.patchcore import PatchCore
 from flawsmith.report.pictures import overlay, scale_of
 from flawsmith.synthesis import build
-from flawsmith.synthesis.gallery import contact_sheet
 
 HERE = Path(__file__).parent
 IMAGES = HERE / "images"
-TEXTURES = ("brick", "grass", "gravel")
 SIDE = 192
 SEED = Seed(0, ("docs",))
-SHEETS = {
-    "cutpaste": "cutpaste",
-    "cutpaste_scar": "cutpaste_scar",
-    "draem": "draem",
-    "mix": "draem:2,cutpaste:1,cutpaste_scar:1",
-}
 
 
-def main() -> None:
-    for name, methods in SHEETS.items():
-        write_picture(IMAGES / "synthesis" / f"{name}.png", contact_sheet(anomalies(methods, TEXTURES * 2), tile=128, columns=2))
+def main(names: Sequence[str]) -> None:
+    subprocess.run([sys.executable, HERE / "gallery.py", *(["--methods", ",".join(names)] if names else [])], check=True)
+    if names:
+        return
     write_picture(IMAGES / "overview.png", overview())
     command = [sys.executable, HERE.parent / "benchmarks" / "toy_texture.py", *detectors.names(), "--seeds", "1"]
     subprocess.run([*map(str, command), "--pictures", str(IMAGES)], check=True)
@@ -100,4 +98,4 @@ def framed(picture: Image) -> Image:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -25,19 +25,23 @@ FAINTEST_PEAK = 32
 """Levels of difference that are drawn in full brightness where nothing differs more."""
 
 
-def contact_sheet(anomalies: Sequence[Anomaly], tile: int = TILE, columns: int | None = None) -> Image:
+def contact_sheet(
+    anomalies: Sequence[Anomaly], tile: int = TILE, columns: int | None = None, captions: Sequence[str] | None = None
+) -> Image:
     """Draw anomalies beside their normals, masks and differences.
 
     Args:
         anomalies: at least one.
         tile: side of each small picture, pixels.
         columns: anomalies side by side; None: one up to four anomalies, else two.
+        captions: what to write under each; None: its defect.
 
     Returns:
         uint8 H×W×3.
     """
     columns = columns or (1 if len(anomalies) <= 4 else 2)
-    strips = [_strip(anomaly, tile) for anomaly in anomalies]
+    told = [anomaly.defect for anomaly in anomalies] if captions is None else captions
+    strips = [_strip(anomaly, tile, caption) for anomaly, caption in zip(anomalies, told, strict=True)]
     blank = np.full_like(strips[0], PAPER)
     strips += [blank] * (-len(strips) % columns)
     rows = [_beside(strips[k : k + columns], 4 * GAP) for k in range(0, len(strips), columns)]
@@ -45,14 +49,14 @@ def contact_sheet(anomalies: Sequence[Anomaly], tile: int = TILE, columns: int |
     return np.pad(sheet, ((GAP, GAP), (GAP, GAP), (0, 0)), constant_values=PAPER)
 
 
-def _strip(anomaly: Anomaly, tile: int) -> Image:
+def _strip(anomaly: Anomaly, tile: int, caption: str) -> Image:
     clean = anomaly.clean if anomaly.clean is not None else np.full_like(anomaly.image, PAPER)
     mask = np.repeat(anomaly.mask[:, :, None], 3, axis=2).astype(np.uint8) * 255
     window, enlarged = _window(anomaly.mask)
     pictures = (clean, anomaly.image, mask, difference_picture(clean, anomaly.image))
     tiles = _beside([_fitted(picture[window], tile) for picture in pictures], GAP)
-    caption = f"{anomaly.defect}, enlarged x{enlarged}" if enlarged > 1 else anomaly.defect
-    return np.concatenate([tiles, _text(caption, tiles.shape[1]), np.full((GAP, *tiles.shape[1:]), PAPER, np.uint8)])
+    told = f"{caption}, enlarged x{enlarged}" if enlarged > 1 else caption
+    return np.concatenate([tiles, _text(told, tiles.shape[1]), np.full((GAP, *tiles.shape[1:]), PAPER, np.uint8)])
 
 
 def _window(mask: Mask) -> tuple[tuple[slice, slice], int]:
