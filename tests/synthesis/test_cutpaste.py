@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
-from flawsmith.core.errors import BadParameter, UsageError
+from flawsmith.core.errors import BadParameter, NeedUnmet, UsageError
+from flawsmith.core.samples import SupportSet
 from flawsmith.synthesis.cutpaste import CutPaste
 
 
@@ -26,24 +27,38 @@ def test_the_patch_is_a_piece_of_the_picture_at_any_shape(made, noise, seed, hei
 
 
 def test_areas_lie_in_their_range(made, noise):
-    areas = [made(CutPaste(), noise(256, 256), seed).mask.mean() for seed in range(300)]
-    assert min(areas) >= 0.02 - 0.002
-    assert max(areas) <= 0.15 + 0.002
-    assert np.mean(areas) == pytest.approx(0.085, abs=0.006)
+    pixels, method = noise(256, 256), CutPaste(jitter=0.0, require_change=False)
+    areas = []
+    for seed in range(2000):
+        _, (_, _, w, h) = boxes(made(method, pixels, seed))
+        rounding = (w + h) / 2 + 0.25
+        assert 0.02 * 256**2 - rounding <= w * h <= 0.15 * 256**2 + rounding
+        areas.append(w * h / 256**2)
+    assert np.mean(areas) == pytest.approx(0.085, abs=3 * 0.13 / np.sqrt(12 * 2000))
+
+
+def test_a_patch_larger_than_a_side_is_clipped_to_it(made, noise):
+    for seed in range(50):
+        _, (x, y, w, h) = boxes(made(CutPaste(area=(0.8, 0.9), aspect=(8.0, 9.0), jitter=0.0), noise(64, 300), seed))
+        assert (x, w) == (0, 300)
+        assert 0 <= y <= y + h <= 64
 
 
 @pytest.mark.parametrize("aspect_draw", ["log_uniform", "coin"])
 def test_flat_and_upright_patches_are_alike(made, noise, aspect_draw):
-    method = CutPaste(preset="asbench", aspect_draw=aspect_draw)
-    ratios = []
-    for seed in range(1500):
-        _, (_, _, w, h) = boxes(made(method, noise(256, 256), seed))
-        ratios.append(np.log(w / h))
-    ratios = np.array(ratios)
+    pixels, method = noise(256, 256), CutPaste(preset="asbench", aspect_draw=aspect_draw)
+    drawn = [boxes(made(method, pixels, seed))[1] for seed in range(2000)]
+    ratios = np.array([np.log(w / h) for _, _, w, h in drawn])
+    flat, upright = ratios[ratios > 0], -ratios[ratios < 0]
     assert abs(ratios).max() <= np.log(1 / 0.3) + 0.05
-    assert (ratios > 0).mean() == pytest.approx(0.5, abs=0.04)
+    assert (ratios > 0).mean() == pytest.approx(0.5, abs=3 * 0.5 / np.sqrt(2000) + (ratios == 0).mean())
     if aspect_draw == "log_uniform":
-        assert ks_2samp(ratios[ratios > 0], -ratios[ratios < 0]).pvalue > 0.01
+        assert ks_2samp(flat, upright).pvalue > 0.01
+        error = np.hypot(flat.std() / np.sqrt(len(flat)), upright.std() / np.sqrt(len(upright)))
+        assert flat.mean() == pytest.approx(upright.mean(), abs=3 * error)
+    else:  # the two halves of the coin are uniform, so the flat ones spread over a longer range
+        assert np.exp(flat).mean() == pytest.approx((1 + 1 / 0.3) / 2, abs=0.08)
+        assert np.exp(-upright).mean() == pytest.approx((0.3 + 1) / 2, abs=0.02)
 
 
 def test_jitter_changes_the_patch_and_not_the_mask(made, noise):
@@ -82,6 +97,32 @@ def test_both_boxes_lie_half_on_the_object(made, noise):
             assert inside[y : y + h, x : x + w].mean() > 0.45
 
 
+def test_a_patch_of_another_normal_comes_from_its_object(made, noise, normal):
+    """The pool is magenta on its object and green beside it; the picture is noise without a green or magenta pixel."""
+    pixels = np.repeat(noise(96, 96)[..., :1], 3, axis=2)
+    pixels[:20] = 5
+    pixels[20:] |= 128
+    magenta = np.full((96, 96, 3), (0, 60, 0), np.uint8)
+    magenta[20:] = (255, 0, 255)
+    method = CutPaste(source="normals", jitter=0.0, foreground="threshold:60,bright", area=(0.02, 0.05))
+    method.fit(SupportSet((normal(pixels, "0"), normal(magenta, "1"))))
+    for seed in range(40):
+        anomaly = made(method, pixels, seed)
+        assert anomaly.provenance.drawn["from"] == "p/train/good/1"
+        source, _ = boxes(anomaly)
+        assert anomaly.mask.any()
+        assert not anomaly.mask[:20].any()
+        assert source[1] + source[3] / 2 >= 20
+        np.testing.assert_array_equal(anomaly.image[~anomaly.mask], pixels[~anomaly.mask])
+        assert (anomaly.image[anomaly.mask] == (255, 0, 255)).all(axis=1).mean() >= 0.5
+
+
+def test_a_patch_of_another_normal_needs_one(normal, noise):
+    with pytest.raises(NeedUnmet, match="cutpaste needs a second normal"):
+        CutPaste(source="normals").fit(SupportSet((normal(noise()),)))
+    CutPaste().fit(SupportSet((normal(noise()),)))
+
+
 def test_an_asked_mask_is_filled(made, noise):
     asked = np.zeros((96, 128), bool)
     asked[30:50, 20:70] = np.random.default_rng(1).random((20, 50)) < 0.5
@@ -106,6 +147,8 @@ def test_an_asked_mask_must_fit(made, noise, asked):
         {"aspect": [0, 2]},
         {"jitter": 0.6},
         {"aspect_draw": "even"},
+        {"aspect": [-1, 2]},
+        {"source": "pool"},
     ],
 )
 def test_refuses_parameters_out_of_range(params):

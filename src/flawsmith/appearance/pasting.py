@@ -12,14 +12,14 @@ TOLERANCE = 1
 """Levels up to which two pixels count as equal."""
 
 
-def paste(image: Image, patch: Image, target: Box, support: Mask) -> Image:
-    """A copy of the image with the patch at the target box, where the box's `support` is True."""
+def paste(image: Image, patch: Image, target: Box, support: Mask | None = None) -> Image:
+    """A copy of the image with the patch at the target box, where the box's `support` is True; None: all of it."""
     changed = image.copy()
     region = changed[inside(target)]
-    if support.all():
+    if support is None:
         region[...] = patch
     else:
-        region[support] = patch[support]
+        cv2.copyTo(patch, support.view(np.uint8), region)  # writes into the copy
     return changed
 
 

@@ -34,8 +34,8 @@ def share_in(mask: Mask | None, box: Box) -> float:
     return 1.0 if mask is None else float(mask[inside(box)].mean())
 
 
-def framed(part: Mask, box: Box, shape: tuple[int, ...]) -> Mask:
-    """A mask of the image's size that holds `part` at the box."""
+def framed(part: Mask | None, box: Box, shape: tuple[int, ...]) -> Mask:
+    """A mask of the image's size that holds `part` at the box; None: all of it."""
     mask = np.zeros(shape[:2], bool)
-    mask[inside(box)] = part
+    mask[inside(box)] = True if part is None else part
     return mask

@@ -176,6 +176,10 @@ class TrainingFree(Method):
             raise self._lacks_other_normal()
         return NormalTextures((chosen,)).image(0, scene.size), chosen.id
 
+    def foreground_of(self, image: Image, sample_id: str) -> Mask | None:
+        """Where the object is in a picture by this method's rule: bool H×W; None: everywhere."""
+        return foreground_mask(self._rule, image, sample_id)
+
     def _lacks_other_normal(self) -> NeedUnmet:
         return NeedUnmet(self.name, "a second normal", "give it a support set of at least two normals")
 
