@@ -45,6 +45,14 @@ def test_a_field_out_of_range_is_named(field: str, value: object):
         TrainingRecipe.parse({"detector": {"name": "memseg"}, field: value}, "training")
 
 
+def test_concat_takes_no_weights():
+    detector, methods = {"name": "memseg"}, parse_methods("draem:2,cutpaste")
+    with pytest.raises(BadParameter, match="mixing is 'concat'.*equal weights.*draem:2, cutpaste:1"):
+        TrainingRecipe.parse({"detector": detector, "synth": methods, "mixing": "concat"}, "training")
+    for mixing in ("choice", "concat"):
+        assert TrainingRecipe.parse({"detector": detector, "mixing": mixing}, "training").mixing == mixing
+
+
 def test_a_recipe_without_methods_is_refused():
     with pytest.raises(BadParameter, match="methods"):
         SynthesisRecipe.parse({"methods": (), "n": 1}, "synthesis")

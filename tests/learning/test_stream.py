@@ -76,6 +76,70 @@ def test_weights_move_the_makers_and_not_the_coin(normals, square):
     assert big > sum(int(two[i].mask.sum()) == 16 for i in range(60))
 
 
+def counting(square, sides=(4, 6, 8)):
+    return [(type(square)(side=side), 1.0) for side in sides]
+
+
+def calls(sources):
+    return [len(source._calls) for source, _ in sources]
+
+
+@pytest.mark.parametrize("percent", [0.0, 0.25, 0.5, 0.75, 1.0])
+@pytest.mark.parametrize("mixing", ["choice", "concat"])
+def test_the_share_of_anomalies_is_the_percent_and_only_they_cost_synthesis(normals, square, percent: float, mixing: str):
+    sources = counting(square)
+    stream = make(normals, sources, percent, mixing=mixing)
+    made = sum(stream[i].label for i in range(1200))
+    assert abs(made / 1200 - percent) <= 3 * np.sqrt(percent * (1 - percent) / 1200)
+    assert sum(calls(sources)) == made
+
+
+def test_the_coin_is_thrown_before_the_pair_is_looked_up(normals, square):
+    choice, concat = (make(normals, counting(square), mixing=mixing) for mixing in ("choice", "concat"))
+    assert [choice[i].label for i in range(60)] == [concat[i].label for i in range(60)]
+
+
+@pytest.mark.parametrize("members", [1, 2, 3])
+def test_concat_multiplies_the_epoch_and_meets_every_pair_once(normals, square, members: int):
+    stream = make(normals, counting(square)[:members], 1.0, mixing="concat")
+    assert stream.epoch == members * len(normals)
+    for epoch in range(3):
+        items = [stream[i] for i in range(epoch * stream.epoch, (epoch + 1) * stream.epoch)]
+        assert len({(item.sample_id, int(item.mask.sum())) for item in items}) == stream.epoch
+    orders = [[stream[i].sample_id for i in range(e * stream.epoch, (e + 1) * stream.epoch)] for e in range(2)]
+    assert orders[0] != orders[1]
+
+
+def test_concat_can_be_entered_anywhere(normals, square):
+    forward = make(normals, counting(square), 0.7, mixing="concat", rotation="full")
+    items = {i: forward[i] for i in range(60)}
+    order = np.random.default_rng(0).permutation(60)
+    again = make(normals, counting(square), 0.7, mixing="concat", rotation="full")
+    assert all(same(again[int(i)], items[int(i)]) for i in order)
+    assert len(again._orders) <= 2
+
+
+def test_concat_covers_the_normals_without_a_synthesizer(normals):
+    stream = make(normals, [], 0.0, mixing="concat")
+    assert sorted(stream[i].sample_id for i in range(stream.epoch)) == sorted(sample.id for sample in normals)
+
+
+def test_shares_of_the_members_follow_their_weights(normals, square):
+    """Chi-square at p = 0.001, two degrees of freedom; concatenated members have exactly equal shares."""
+    weights = (1, 2, 5)
+    sources = [(source, float(weight)) for (source, _), weight in zip(counting(square), weights, strict=True)]
+    stream = make(normals, sources, 1.0)
+    for i in range(1600):
+        stream[i]
+    expected = 1600 * np.array(weights) / 8
+    assert ((np.array(calls(sources)) - expected) ** 2 / expected).sum() < 13.8
+    turns = counting(square)
+    stream = make(normals, turns, 1.0, mixing="concat")
+    for i in range(10 * stream.epoch):
+        stream[i]
+    assert calls(turns) == [10 * len(normals)] * 3
+
+
 def test_a_pool_repeats(normals, square):
     stream = make(normals, [(square, 1.0)], pool=7)
     assert same(stream[3], stream[10])
@@ -125,6 +189,7 @@ def test_nothing_is_read_before_it_is_asked_for(square):
         ({"real_share": -0.1}, BadParameter, "real_share is -0.1"),
         ({"normals": []}, DataError, "no normal image"),
         ({"sources": []}, NeedUnmet, "synthesizer"),
+        ({"mixing": "concat", "sources": [(None, 1.0), (None, 2.0)]}, BadParameter, "equal ones under mixing concat"),
         ({"real_share": 0.5}, NeedUnmet, "real anomalies"),
     ],
 )

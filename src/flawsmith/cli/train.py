@@ -13,6 +13,13 @@ DetectorName = Annotated[str, typer.Option("--detector", help="Who learns; `flaw
 Synth = Annotated[
     str, typer.Option("--synth", metavar="NAME[:WEIGHT],…", help="Who makes the anomalies; default: the detector's own choice.")
 ]
+MixingPolicy = Annotated[
+    str,
+    typer.Option(
+        "--mixing",
+        help="Of several methods: choice, each anomaly's drawn by weight; concat, each meets every normal once per epoch.",
+    ),
+]
 Ratio = Annotated[float, typer.Option("--ratio", help="Share of anomalies among the training items, 0 to 1.")]
 RatioMode = Annotated[str, typer.Option("--ratio-mode", help="bernoulli: a coin for each item; stratified: exact all along.")]
 Rotate = Annotated[str, typer.Option("--rotation", help="Of training images before synthesis: none, draem, slight, full.")]
@@ -38,6 +45,7 @@ def train(
     out: Out,
     detector: DetectorName = "patchcore",
     synth: Synth = "",
+    mixing: MixingPolicy = "choice",
     ratio: Ratio = 0.5,
     ratio_mode: RatioMode = "bernoulli",
     rotation: Rotate = "none",
@@ -68,6 +76,7 @@ def train(
         detector,
         synth,
         settings or (),
+        mixing=mixing,
         ratio=ratio,
         ratio_mode=ratio_mode,
         rotation=rotation,

@@ -247,6 +247,7 @@ def _only_for_learners(recipe: TrainingRecipe) -> str | None:
     """The first field that says something and concerns the stream of anomalies or the steps."""
     concerned = (
         "synth",
+        "mixing",
         "defect_shots",
         "ratio",
         "ratio_mode",
@@ -311,8 +312,13 @@ def _fitted(data: Dataset, recipe: TrainingRecipe, prepared: _Prepared, folder: 
             [sample.image() for sample in prepared.support.normals[:30]],
             recipe.false_alarms,
         )
-        metrics = {"train_seconds": seconds, **_validation_metrics(detector, validation)}
+        metrics = {"train_seconds": seconds, **_epoch(stream), **_validation_metrics(detector, validation)}
     return Inspector(detector, recipe, prepared.split, threshold, _origin(data, prepared, stream, command), metrics)
+
+
+def _epoch(stream: ItemStream | None) -> dict[str, int]:
+    """The items in which every method can meet every normal once, to tell epochs from steps."""
+    return {"items_per_epoch": stream.epoch} if isinstance(stream, AnomalyStream) else {}
 
 
 def _logged_seconds(folder: Path | None) -> float:
@@ -334,6 +340,7 @@ def _stream(recipe: TrainingRecipe, prepared: _Prepared, seed: Seed) -> ItemStre
         (detector.size, detector.size),
         seed.child("stream"),
         ratio_mode=recipe.ratio_mode,
+        mixing=recipe.mixing,
         real=support.anomalies,
         real_share=_real_share(recipe, prepared),
         rotation=recipe.rotation,

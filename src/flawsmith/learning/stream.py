@@ -3,6 +3,9 @@
 Item i is a pure function of (seed, i): random access, resumable anywhere, the same with any number of workers. The coin falls
 first, and an item that stays normal costs no synthesis. The stream owns rotation and global photometry; a synthesizer inside it
 does neither.
+
+Mixing `concat` is ASBench's: an epoch is a seeded permutation of all (method, normal) pairs, so that every method meets every
+normal once before any pair comes again; each item still flips its own coin.
 """
 
 from __future__ import annotations
@@ -12,11 +15,12 @@ from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from flawsmith.core.arrays import Image, freeze
 from flawsmith.core.detector import StreamItem
 from flawsmith.core.errors import BadParameter, DataError, NeedUnmet
-from flawsmith.core.recipes import RatioMode, Rotation
+from flawsmith.core.recipes import Mixing, RatioMode, Rotation
 from flawsmith.core.requests import Anomaly, Request
 from flawsmith.core.samples import GOOD, Sample
 from flawsmith.core.seeding import Seed
@@ -32,12 +36,13 @@ class AnomalyStream:
     """An endless sequence of `StreamItem`s.
 
     Args:
-        normals: training normals; one is drawn per item, uniformly with replacement.
+        normals: training normals; one is drawn per item, uniformly with replacement, under mixing `choice`.
         sources: synthesizers with their weights; empty only where the ratio is 0 or every anomaly is real.
         ratio: probability that an item is anomalous, 0…1.
         size: (H, W) of every item.
         seed: root of every draw.
         ratio_mode: `bernoulli`, an independent coin; `stratified`, exact to 1 in every prefix.
+        mixing: `choice` draws normal and synthesizer of each item; `concat` takes every pair of them once per epoch.
         real: real anomalies with masks.
         real_share: share of the anomalous items that are real, 0…1.
         rotation: policy for clean images.
@@ -47,7 +52,7 @@ class AnomalyStream:
         cache_bytes: memory for resized normals.
 
     Raises:
-        BadParameter: ratio, real_share, photometry or a weight out of range.
+        BadParameter: ratio, real_share, photometry or a weight out of range, or unequal weights under `concat`.
         DataError: no normals (E_EMPTY_SPLIT).
         NeedUnmet: a ratio above 0 without any source, or a real share without real anomalies with masks.
     """
@@ -58,6 +63,7 @@ class AnomalyStream:
     size: tuple[int, int]
     seed: Seed
     ratio_mode: RatioMode = "bernoulli"
+    mixing: Mixing = "choice"
     real: Sequence[Sample] = ()
     real_share: float = 0.0
     rotation: Rotation = "none"
@@ -66,6 +72,7 @@ class AnomalyStream:
     max_area: float = 0.95
     cache_bytes: int = 256 * 2**20
     _cache: dict[str, Image] = field(default_factory=dict, init=False, repr=False)
+    _orders: dict[int, NDArray[np.int64]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         for name, value in (("ratio", self.ratio), ("real_share", self.real_share), ("photometry", self.photometry)):
@@ -73,6 +80,8 @@ class AnomalyStream:
                 raise BadParameter(f"{name} is {value}; expected a share between 0 and 1, as in {name}=0.5")
         if any(not weight > 0 for _, weight in self.sources):
             raise BadParameter(f"synthesizer weights are {[w for _, w in self.sources]}; expected numbers above 0")
+        if self.mixing == "concat" and len({weight for _, weight in self.sources}) > 1:
+            raise BadParameter(f"synthesizer weights are {[w for _, w in self.sources]}; expected equal ones under mixing concat")
         if not self.normals:
             raise DataError("E_EMPTY_SPLIT", "the training split has no normal image; expected at least one: check the split")
         if self.real_share > 0 and not all(sample.has_mask for sample in self.real):
@@ -84,6 +93,11 @@ class AnomalyStream:
             raise NeedUnmet("a real share above 0", "real anomalies", "give some with --defect-shots or set the share to 0")
         if self.ratio > 0 and self.real_share < 1 and not self.sources:
             raise NeedUnmet("a ratio above 0", "a synthesizer", "name one with --synth or set the ratio to 0")
+
+    @property
+    def epoch(self) -> int:
+        """How many (synthesizer, normal) pairs there are: the items of one epoch under `concat`."""
+        return max(1, len(self.sources)) * len(self.normals)
 
     def __getitem__(self, index: int) -> StreamItem:
         """The item at `index` ≥ 0: uint8 image and twin, bool mask, all of `size`."""
@@ -100,7 +114,7 @@ class AnomalyStream:
         return bool(seed.numpy("coin").random() < self.ratio)
 
     def _normal(self, index: int, seed: Seed, empty_draws: int = 0) -> StreamItem:
-        sample = self._draw_normal(seed)
+        sample = self._draw_normal(index, seed)
         image = self._prepared(sample, seed)
         mask = np.zeros(self.size, bool)
         return StreamItem(image, image, mask, GOOD, sample.origin, "normal", sample.id, index, empty_draws)
@@ -124,9 +138,9 @@ class AnomalyStream:
         return StreamItem(image, None, mask, sample.defect, sample.origin, "real", sample.id, index)
 
     def _synthetic(self, index: int, seed: Seed) -> StreamItem:
-        sample = self._draw_normal(seed)
+        sample = self._draw_normal(index, seed)
         prepared = sample.with_pixels(self._prepared(sample, seed))
-        synthesizer = self._draw_source(seed)
+        synthesizer = self._draw_source(index, seed)
         for attempt in range(ATTEMPTS):
             anomaly = synthesizer.synthesize([Request(prepared, seed.child("synthesis", attempt))])[0]
             self._check(anomaly, synthesizer)
@@ -155,12 +169,29 @@ class AnomalyStream:
                 f"good exactly where the mask is empty: mend the synthesizer"
             )
 
-    def _draw_normal(self, seed: Seed) -> Sample:
+    def _draw_normal(self, index: int, seed: Seed) -> Sample:
+        if self.mixing == "concat":
+            return self.normals[self._pair(index)[1]]
         return self.normals[int(seed.numpy("normal").integers(len(self.normals)))]
 
-    def _draw_source(self, seed: Seed) -> Synthesizer:
+    def _draw_source(self, index: int, seed: Seed) -> Synthesizer:
+        if self.mixing == "concat":
+            return self.sources[self._pair(index)[0]][0]
         weights = np.array([weight for _, weight in self.sources], float)
         return self.sources[seed.numpy("source").choice(len(weights), p=weights / weights.sum())][0]
+
+    def _pair(self, index: int) -> tuple[int, int]:
+        """Numbers of the synthesizer and the normal whose turn it is."""
+        epoch, place = divmod(index, self.epoch)
+        return divmod(int(self._order(epoch)[place]), len(self.normals))
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        """The order of an epoch's pairs; the two used last are kept."""
+        if epoch not in self._orders:
+            if len(self._orders) > 1:
+                del self._orders[next(iter(self._orders))]
+            self._orders[epoch] = self.seed.child("epoch", epoch).numpy("order").permutation(self.epoch)
+        return self._orders[epoch]
 
     def _angle(self, seed: Seed) -> float:
         return draw_angle(self.rotation, seed.numpy("rotation"))
