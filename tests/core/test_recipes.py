@@ -47,7 +47,7 @@ def test_a_field_out_of_range_is_named(field: str, value: object):
 
 def test_concat_takes_no_weights():
     detector, methods = {"name": "memseg"}, parse_methods("draem:2,cutpaste")
-    with pytest.raises(BadParameter, match="mixing is 'concat'.*equal weights.*draem:2, cutpaste:1"):
+    with pytest.raises(BadParameter, match=r"mixing is 'concat'.*equal weights.*draem:2, cutpaste:1"):
         TrainingRecipe.parse({"detector": detector, "synth": methods, "mixing": "concat"}, "training")
     for mixing in ("choice", "concat"):
         assert TrainingRecipe.parse({"detector": detector, "mixing": mixing}, "training").mixing == mixing
