@@ -2,18 +2,42 @@ import numpy as np
 import pytest
 
 from flawsmith.core.errors import BadParameter, UsageError
+from flawsmith.core.recipes import parse_methods
+from flawsmith.synthesis import build
 from flawsmith.synthesis.cutpaste_scar import CutPasteScar, turned_strip
 
 
-@pytest.mark.parametrize("rotation", [0.0, 20.0, 45.0])
+@pytest.mark.parametrize("rotation", [0.0, 45.0, 90.0])
 def test_the_mask_is_as_large_as_the_strip_at_any_angle(made, noise, rotation):
-    ratios = []
-    for seed in range(150):
-        anomaly = made(CutPasteScar(rotation=rotation), noise(256, 256), seed)
+    """w·h ± 20 %; a turned strip of two or three pixels meets one more or one fewer diagonal of the grid, once in a thousand."""
+    pixels, method = noise(256, 256), CutPasteScar(rotation=rotation)
+    widths, ratios = [], []
+    for seed in range(2000):
+        anomaly = made(method, pixels, seed)
         _, _, w, h = anomaly.provenance.drawn["source"]
+        widths.append(w)
         ratios.append(anomaly.mask.sum() / (w * h))
-    assert np.mean(ratios) == pytest.approx(1, abs=0.03)
-    assert max(abs(np.array(ratios) - 1)) <= 0.2
+    apart = abs(np.array(ratios) - 1)
+    assert np.mean(ratios) == pytest.approx(1, abs=0.005)
+    assert max(apart[np.array(widths) > 3]) <= 0.2
+    assert (apart > 0.2).mean() <= 0.002
+
+
+@pytest.mark.parametrize("preset", ["official", "asbench"])
+def test_nothing_changes_off_the_mask(made, noise, preset):
+    pixels = noise(100, 150)
+    for seed in range(100):
+        anomaly = made(CutPasteScar(preset=preset), pixels, seed)
+        np.testing.assert_array_equal(anomaly.image[~anomaly.mask], pixels[~anomaly.mask])
+
+
+def test_sizes_are_uniform_in_their_ranges(made, noise):
+    method = CutPasteScar(jitter=0.0, require_change=False)
+    drawn = np.array([made(method, noise(256, 256), seed).provenance.drawn["source"][2:] for seed in range(2000)])
+    assert drawn.min(axis=0).tolist() == [2, 10]
+    assert drawn.max(axis=0).tolist() == [16, 25]
+    error = 3 * np.array([14, 15]) / np.sqrt(12 * 2000)
+    assert (abs(drawn.mean(axis=0) - [9, 17.5]) <= error).all()
 
 
 def test_asbench_labels_boxes_of_which_half_is_strip(made, noise):
@@ -50,6 +74,15 @@ def test_sizes_scale_with_the_picture(made, noise):
     )
     assert small == pytest.approx(large, rel=0.15)
     assert all(made(CutPasteScar(), noise(32, 32), seed).mask.sum() >= 3 for seed in range(50))
+
+
+def test_the_union_is_a_mix_by_a_fair_coin(made, noise):
+    """The paper's union; the names of the defects are the classes of its 3-way variant."""
+    union = build(parse_methods("cutpaste,cutpaste_scar"))
+    drawn = [made(union, noise(64, 64), seed) for seed in range(2000)]
+    share = np.mean([anomaly.defect == "cutpaste" for anomaly in drawn])
+    assert {anomaly.defect for anomaly in drawn} == {"cutpaste", "cutpaste_scar"}
+    assert share == pytest.approx(0.5, abs=3 * 0.5 / np.sqrt(2000))
 
 
 def test_turning_a_strip_keeps_its_pixels():
