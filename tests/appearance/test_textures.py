@@ -3,9 +3,10 @@ import numpy as np
 import pytest
 
 from flawsmith.appearance.procedural import KINDS, render
-from flawsmith.appearance.textures import PictureCache, ProceduralTextures, open_bank
+from flawsmith.appearance.textures import ProceduralTextures, open_bank
 from flawsmith.core.errors import BadParameter, DataError, NeedUnmet, UnknownName
 from flawsmith.core.seeding import Seed
+from flawsmith.data.resize import resize_image
 from flawsmith.testing.toy import toy_normals
 
 
@@ -48,6 +49,38 @@ def test_folders_are_searched_with_their_subfolders(tmp_path):
     assert not picture.flags.writeable
 
 
+@pytest.mark.parametrize("size", [(16, 8), (20, 30), (300, 250), (12, 90)])
+def test_folders_are_squashed_as_images_are_resized_anywhere(tmp_path, size):
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "x.png"), pixels[..., ::-1])
+    picture = open_bank(str(tmp_path)).image(0, size)
+    np.testing.assert_array_equal(picture, resize_image(pixels, size))
+    assert not picture.flags.writeable
+
+
+def test_the_layout_of_dtd_is_read(tmp_path):
+    for category in ("banded", "woven"):
+        for number in (1, 2):
+            write(tmp_path / "dtd" / "images" / category / f"{category}_000{number}.jpg", 90)
+    bank = open_bank(str(tmp_path / "dtd"))
+    assert [bank.name(k) for k in range(len(bank))] == [
+        "images/banded/banded_0001.jpg",
+        "images/banded/banded_0002.jpg",
+        "images/woven/woven_0001.jpg",
+        "images/woven/woven_0002.jpg",
+    ]
+
+
+def test_some_of_many_are_spread_over_all(tmp_path):
+    for value in range(10):
+        write(tmp_path / f"{value}.png", 10 * value)
+    some = open_bank(str(tmp_path), most=4)
+    assert [some.name(k) for k in range(len(some))] == ["0.png", "2.png", "5.png", "7.png"]
+    assert (some.image(2, (8, 8)) == 50).all()
+    assert len(open_bank(str(tmp_path), most=11)) == 10
+    assert len(open_bank("procedural", most=7)) == 7
+
+
 def test_a_broken_texture_names_its_file(tmp_path):
     (tmp_path / "x.png").write_bytes(b"<html>")
     with pytest.raises(DataError, match=r"x\.png"):
@@ -86,14 +119,3 @@ def test_refuses_sources_that_are_not_there(word, error, told):
 def test_refuses_a_folder_without_pictures(tmp_path):
     with pytest.raises(BadParameter, match="holds no picture"):
         open_bank(str(tmp_path))
-
-
-def test_the_cache_keeps_what_was_used_last():
-    cache, made = PictureCache(3 * 300), []
-
-    def picture(key):
-        return cache.get(key, lambda: made.append(key) or np.zeros((10, 10, 3), np.uint8))
-
-    for key in "abcadab":
-        picture(key)
-    assert made == ["a", "b", "c", "d", "b"]

@@ -15,7 +15,13 @@ from flawsmith.core.seeding import Seed
 from flawsmith.masks.perlin import perlin_noise
 
 LARGEST = 512
-"""Pixels of the longer side up to which textures are computed; larger ones are enlarged from it."""
+"""Pixels of the longer side up to which computing a texture is worth its time; larger ones are enlarged from there."""
+
+
+def computed_size(size: tuple[int, int]) -> tuple[int, int]:
+    """The size at which a texture for `size` is worth computing: at most `LARGEST` on the longer side."""
+    shrink = min(1.0, LARGEST / max(size))
+    return max(8, round(size[0] * shrink)), max(8, round(size[1] * shrink))
 
 
 def render(seed: Seed, size: tuple[int, int], kind: str) -> Image:
@@ -26,11 +32,7 @@ def render(seed: Seed, size: tuple[int, int], kind: str) -> Image:
         size: (H, W).
         kind: of `KINDS`.
     """
-    shrink = min(1.0, LARGEST / max(size))
-    inner = (max(8, round(size[0] * shrink)), max(8, round(size[1] * shrink)))
-    field = _PATTERNS[kind](seed.numpy("pattern"), inner)
-    image = _coloured(field, seed.numpy("colours"))
-    return image if inner == size else np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
+    return _coloured(_PATTERNS[kind](seed.numpy("pattern"), size), seed.numpy("colours"))
 
 
 def _coloured(field: FloatArray, rng: np.random.Generator) -> Image:

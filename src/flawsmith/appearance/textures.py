@@ -1,18 +1,20 @@
 """Where foreign texture comes from: a folder such as DTD, the user's own normals, or procedures.
 
-Item i of a bank at a size is always the same picture. Decoded pictures are kept per process, up to a limit in bytes.
+Item i of a bank at a size is always the same picture. The photographs of a folder are decoded once for all processes
+(`picture_store`); normals and computed textures are kept per process, up to a limit in bytes.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-from flawsmith.appearance.procedural import KINDS, render
+from flawsmith.appearance.picture_cache import CACHE, CACHE_BYTES, PictureCache
+from flawsmith.appearance.picture_store import picture_store
+from flawsmith.appearance.procedural import KINDS, computed_size, render
 from flawsmith.core.arrays import Image, freeze
 from flawsmith.core.errors import BadParameter, NeedUnmet, UnknownName
 from flawsmith.core.samples import Sample
@@ -22,8 +24,10 @@ from flawsmith.data.resize import resize_image
 from flawsmith.masks.foreground import is_path
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+BANKS = ("procedural", "normals")
 PROCEDURAL_COUNT = 200
-CACHE_BYTES = 192 * 2**20
+COMPUTED = PictureCache(CACHE_BYTES)
+"""Computed textures, apart from other pictures, so that neither drives the other out."""
 
 
 class TextureBank(Protocol):
@@ -42,28 +46,34 @@ class TextureBank(Protocol):
         ...
 
 
-def check_source(text: str) -> None:
-    """Refuse a word that is neither `procedural`, `normals` nor a path; nothing is opened.
+def check_source(text: str, more: Sequence[str] = ()) -> None:
+    """Refuse a word that is neither a bank, nor one of `more`, nor a path; nothing is opened.
 
     Raises:
         UnknownName: it is none of them.
     """
-    if text not in ("procedural", "normals") and not is_path(text):
-        raise UnknownName("textures", text, ["procedural", "normals"], "a folder needs a slash, as in ./textures")
+    if text not in (*BANKS, *more) and not is_path(text):
+        raise UnknownName("textures", text, [*BANKS, *more], "a folder needs a slash, as in ./textures")
 
 
-def open_bank(text: str, normals: Sequence[Sample] = ()) -> TextureBank:
+def open_bank(text: str, normals: Sequence[Sample] = (), most: int | None = None) -> TextureBank:
     """The bank that a parameter names.
 
     Args:
         text: `procedural`, `normals`, or a folder that is searched with all its subfolders.
         normals: the pictures of `normals`.
+        most: so many pictures at most, evenly spread over all of them; None: all.
 
     Raises:
         BadParameter: the folder does not exist or holds no picture.
         NeedUnmet: `normals` without any.
     """
     check_source(text)
+    bank = _open_whole(text, normals)
+    return bank if most is None or most >= len(bank) else SomeTextures(bank, most)
+
+
+def _open_whole(text: str, normals: Sequence[Sample]) -> TextureBank:
     if text == "procedural":
         return ProceduralTextures()
     if text == "normals":
@@ -71,6 +81,33 @@ def open_bank(text: str, normals: Sequence[Sample] = ()) -> TextureBank:
             raise NeedUnmet("textures=normals", "normal pictures", "call fit with a support set or use textures=procedural")
         return NormalTextures(tuple(normals))
     return _open_folder(text)
+
+
+@dataclass(frozen=True)
+class SomeTextures:
+    """A part of a bank, evenly spread over it.
+
+    Args:
+        bank: all.
+        count: how many of them.
+    """
+
+    bank: TextureBank
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def name(self, index: int) -> str:
+        """As in the whole bank."""
+        return self.bank.name(self._number(index))
+
+    def image(self, index: int, size: tuple[int, int]) -> Image:
+        """uint8 H×W×3, read-only."""
+        return self.bank.image(self._number(index), size)
+
+    def _number(self, index: int) -> int:
+        return index * len(self.bank) // self.count
 
 
 @dataclass(frozen=True)
@@ -94,8 +131,9 @@ class ProceduralTextures:
 
     def image(self, index: int, size: tuple[int, int]) -> Image:
         """uint8 H×W×3, read-only."""
-        key = (self, index, size)
-        return CACHE.get(key, lambda: render(Seed(self.seed, ("texture", index)), size, KINDS[index % len(KINDS)]))
+        inner, kind = computed_size(size), KINDS[index % len(KINDS)]
+        picture = COMPUTED.get((self, index, inner), lambda: render(Seed(self.seed, ("texture", index)), inner, kind))
+        return _enlarged(picture, size)
 
 
 @dataclass(frozen=True)
@@ -119,8 +157,18 @@ class FolderTextures:
 
     def image(self, index: int, size: tuple[int, int]) -> Image:
         """uint8 H×W×3, read-only."""
-        key = (self.root, self.files[index], size)
-        return CACHE.get(key, lambda: resize_image(read_image(self.root / self.files[index]), size))
+        file = self.root / self.files[index]
+        return _enlarged(picture_store().get(file, size, lambda: _shrunk(read_image(file), size)), size)
+
+
+def _shrunk(picture: Image, size: tuple[int, int]) -> Image:
+    """The first half of `resize_image`: made no larger than `size` on either side. Nothing is kept that enlarging made up."""
+    return resize_image(picture, (min(size[0], picture.shape[0]), min(size[1], picture.shape[1])))
+
+
+def _enlarged(picture: Image, size: tuple[int, int]) -> Image:
+    """The second half of `resize_image`."""
+    return picture if picture.shape[:2] == size else freeze(resize_image(picture, size))
 
 
 @lru_cache(maxsize=16)
@@ -158,32 +206,3 @@ class NormalTextures:
         sample = self.samples[index]
         key = (id(sample.source), size)
         return CACHE.get(key, lambda: resize_image(sample.image(), size), owner=sample.source)
-
-
-class PictureCache:
-    """The pictures used last, up to a limit in bytes.
-
-    Args:
-        limit: bytes.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._held: OrderedDict[object, tuple[Image, object]] = OrderedDict()
-        self._bytes = 0
-
-    def get(self, key: object, make: Callable[[], Image], owner: object = None) -> Image:
-        """The picture kept under `key`, read-only, made now if it is not there; those longest unused make room.
-
-        `owner` is kept alive as long as the picture, for keys that hold its identity.
-        """
-        if key not in self._held:
-            self._held[key] = freeze(make()), owner
-            self._bytes += self._held[key][0].nbytes
-            while self._bytes > self.limit and len(self._held) > 1:
-                self._bytes -= self._held.popitem(last=False)[1][0].nbytes
-        self._held.move_to_end(key)
-        return self._held[key][0]
-
-
-CACHE = PictureCache(CACHE_BYTES)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, overload
 
-from flawsmith.appearance.textures import CACHE
+from flawsmith.appearance.picture_cache import CACHE
 from flawsmith.core.errors import BadParameter, DamagedFile, DataError, NeedUnmet, UnknownName, UsageError
 from flawsmith.core.methods import MethodRecipe
 from flawsmith.core.recipes import SynthesisRecipe, WeightedMethod, parse_methods

@@ -1,0 +1,174 @@
+"""Decoded pictures on disk, mapped into memory: a folder of photographs is decoded once for all processes and runs.
+
+They lie in `textures` under $FLAWSMITH_CACHE, else $XDG_CACHE_HOME/flawsmith, else ~/.cache/flawsmith; the folder may be deleted
+at any time. A file is named by the photograph's path, by its size and time of change, and by the size asked for, so a photograph
+that was changed is decoded again, and what was kept of it before goes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import shutil
+import struct
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from flawsmith.appearance.picture_cache import CACHE, PictureCache
+from flawsmith.core.arrays import Image, freeze
+
+LIMIT_BYTES = 4 * 2**30
+OPEN_BYTES = 48 * 2**20
+"""Of pictures that are mapped at once."""
+
+SUFFIX = ".pixels"
+MAGIC = b"flawpix1"
+HEADER = struct.Struct("<8sIII")
+"""Magic, height, width, CRC-32 of the pixels."""
+
+OFFSET = 64
+"""Where the pixels begin."""
+
+
+class PictureStore:
+    """Pictures that were decoded and resized, one file each.
+
+    Whatever the disk refuses, the pictures come, only more slowly, and one warning says so.
+
+    Args:
+        folder: made when the first picture is kept.
+        limit: bytes that all files together may take; new pictures then stay in memory. What other processes write at the same
+            time is seen a little late.
+    """
+
+    def __init__(self, folder: Path, limit: int = LIMIT_BYTES) -> None:
+        self.folder, self.limit = folder, limit
+        self._open = PictureCache(OPEN_BYTES)
+        self._sound: set[str] = set()
+        self._room = self._measure_below = limit
+        self._full = self._warned = False
+
+    def get(self, source: Path, size: tuple[int, int], make: Callable[[], Image]) -> Image:
+        """What `make` returns, read-only: from memory, from the folder, or made now and kept.
+
+        Args:
+            source: the file that `make` reads.
+            size: (H, W) that was asked of `make`.
+            make: decodes `source` to uint8 H×W×3, no larger than `size`.
+        """
+        try:
+            name = _name_of(source, size)
+        except OSError:
+            return freeze(make())
+        return self._open.get(name, lambda: self._fetched(name, make))
+
+    def _fetched(self, name: str, make: Callable[[], Image]) -> Image:
+        try:
+            kept = self._mapped(name)
+            if kept is None:
+                kept = self._made_once(name, make)
+        except OSError as error:
+            self._warn(f"cannot be kept in {self.folder} ({error.strerror or error})")
+            kept = None
+        return CACHE.get((self.folder, name), make) if kept is None else kept
+
+    def _mapped(self, name: str) -> Image | None:
+        """The picture in a file; None where there is no file or it is damaged."""
+        with suppress(FileNotFoundError, ValueError), (self.folder / name).open("rb") as stream:
+            whole = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+            magic, height, width, checksum = HEADER.unpack(whole[: HEADER.size].ljust(HEADER.size, b"\0"))
+            if magic == MAGIC and len(whole) == OFFSET + 3 * height * width:
+                pixels = np.frombuffer(whole, np.uint8, offset=OFFSET).reshape(height, width, 3)
+                if name in self._sound or zlib.crc32(pixels.data) == checksum:
+                    self._sound.add(name)
+                    return pixels
+        return None
+
+    def _made_once(self, name: str, make: Callable[[], Image]) -> Image | None:
+        """Make a picture and keep it, unless another process did so just now; None where there is no room."""
+        file = self.folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with _turn(file.parent):
+            kept = self._mapped(name)
+            if kept is None and self._has_room():
+                self._write(file, make())
+                kept = self._mapped(name)
+        return kept
+
+    def _has_room(self) -> bool:
+        """Measured at first, and again each time that half of what was left is used."""
+        if not self._full and self._room <= self._measure_below:
+            self._room = min(self.limit - _bytes_in(self.folder), shutil.disk_usage(self.folder).free // 2)
+            self._measure_below = self._room // 2
+            self._full = self._room <= 0
+        if self._full:
+            self._warn(f"have filled {self.folder}, which may take {self.limit / 2**30:.1f} GiB and half of the free space")
+        return not self._full
+
+    def _write(self, file: Path, picture: Image) -> None:
+        pixels = picture.tobytes()
+        header = HEADER.pack(MAGIC, *picture.shape[:2], zlib.crc32(pixels)).ljust(OFFSET, b"\0")
+        aside = file.with_suffix(f".{os.getpid()}.partial")
+        try:
+            aside.write_bytes(header + pixels)
+            aside.replace(file)
+        finally:
+            aside.unlink(missing_ok=True)
+        self._room -= OFFSET + len(pixels)
+        _forget_older(file)
+
+    def _warn(self, what: str) -> None:
+        if not self._warned:
+            self._warned = True
+            told = f"decoded textures {what}; some are decoded again and again: free some space or set FLAWSMITH_CACHE"
+            warnings.warn(told, stacklevel=2)
+
+
+def picture_store() -> PictureStore:
+    """This process's store in the folder that the environment names."""
+    own, common = os.environ.get("FLAWSMITH_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    return _store_in(own or f"{common or '~/.cache'}/flawsmith")
+
+
+@lru_cache(maxsize=4)
+def _store_in(folder: str) -> PictureStore:
+    return PictureStore(Path(folder).expanduser().absolute() / "textures")
+
+
+def _name_of(source: Path, size: tuple[int, int]) -> str:
+    found = source.stat()
+    path = hashlib.sha256(os.fsencode(source)).hexdigest()[:24]
+    state = hashlib.sha256(f"{found.st_size} {found.st_mtime_ns}".encode()).hexdigest()[:16]
+    return f"{path[:2]}/{path}-{state}-{size[0]}x{size[1]}{SUFFIX}"
+
+
+def _forget_older(file: Path) -> None:
+    """Remove what was kept of the same source and size before the source changed."""
+    path, _, size = file.name.split("-")
+    for kept in file.parent.glob(f"{path}-*-{size}"):
+        if kept != file:
+            kept.unlink(missing_ok=True)
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(entry.stat().st_size for part in folder.iterdir() if part.is_dir() for entry in os.scandir(part))
+
+
+@contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """Wait until no other process is making a picture of this folder; on systems without such locks go ahead at once."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with (folder / "lock").open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,14 @@
+import numpy as np
+
+from flawsmith.appearance.picture_cache import PictureCache
+
+
+def test_the_cache_keeps_what_was_used_last():
+    cache, made = PictureCache(3 * 300), []
+
+    def picture(key):
+        return cache.get(key, lambda: made.append(key) or np.zeros((10, 10, 3), np.uint8))
+
+    for key in "abcadab":
+        picture(key)
+    assert made == ["a", "b", "c", "d", "b"]

@@ -1,0 +1,207 @@
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from flawsmith.appearance import picture_store
+from flawsmith.appearance.picture_store import PictureStore
+from flawsmith.core.errors import DataError
+
+SIZE = (40, 30)
+
+
+@pytest.fixture
+def source(tmp_path):
+    file = tmp_path / "photograph.png"
+    file.write_bytes(b"12345")
+    return file
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "kept"
+
+
+class Maker:
+    """Makes a picture of one value, and counts."""
+
+    def __init__(self, value=7):
+        self.value, self.calls = value, 0
+
+    def __call__(self):
+        self.calls += 1
+        return np.full((20, 10, 3), self.value, np.uint8)
+
+
+def kept_files(folder):
+    return sorted(folder.rglob("*.pixels"))
+
+
+def test_a_picture_is_made_once_and_read_only(folder, source):
+    make = Maker()
+    one, another = PictureStore(folder), PictureStore(folder)
+    for store in (one, one, another):
+        picture = store.get(source, SIZE, make)
+        assert (picture == 7).all()
+        assert picture.shape == (20, 10, 3)
+        assert not picture.flags.writeable
+    assert make.calls == 1
+    assert not [file for file in folder.rglob("*") if "partial" in file.name]
+
+
+def test_each_size_is_a_picture_of_its_own(folder, source):
+    store, make = PictureStore(folder), Maker()
+    store.get(source, (40, 30), make)
+    store.get(source, (30, 40), make)
+    assert make.calls == 2
+    assert len(kept_files(folder)) == 2
+
+
+def test_a_changed_source_is_noticed_and_the_old_picture_goes(folder, source):
+    store = PictureStore(folder)
+    store.get(source, SIZE, Maker(1))
+    source.write_bytes(b"123456")
+    assert (store.get(source, SIZE, Maker(2)) == 2).all()
+    os.utime(source, ns=(1, 1))
+    assert (store.get(source, SIZE, Maker(3)) == 3).all()
+    assert len(kept_files(folder)) == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[:10],
+        lambda data: data[:-1],
+        lambda data: data + b"0",
+        lambda data: data[:-4] + b"\0\0\0\0",
+        lambda data: b"\0" * len(data),
+        lambda data: b"an old format" + data[13:],
+    ],
+)
+def test_a_damaged_file_is_made_again(folder, source, damage):
+    PictureStore(folder).get(source, SIZE, Maker())
+    (file,) = kept_files(folder)
+    file.write_bytes(damage(file.read_bytes()))
+    make = Maker()
+    assert (PictureStore(folder).get(source, SIZE, make) == 7).all()
+    assert make.calls == 1
+    assert (PictureStore(folder).get(source, SIZE, make) == 7).all()
+    assert make.calls == 1
+
+
+def test_a_disk_that_refuses_costs_one_warning_and_no_picture(tmp_path, source):
+    (tmp_path / "file").write_text("in the way")
+    store, make = PictureStore(tmp_path / "file" / "kept"), Maker()
+    with pytest.warns(UserWarning, match=r"cannot be kept in .*kept .*set FLAWSMITH_CACHE"):
+        assert (store.get(source, SIZE, make) == 7).all()
+    assert (store.get(source, SIZE, make) == 7).all()
+    assert (store.get(source, (9, 9), make) == 7).all()
+    assert make.calls == 2
+
+
+def test_a_full_disk_leaves_no_half_file(folder, source, monkeypatch):
+    def full(self, data):
+        with self.open("wb") as stream:
+            stream.write(data[:5])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.warns(UserWarning, match="No space left on device"):
+        assert (PictureStore(folder).get(source, SIZE, Maker()) == 7).all()
+    monkeypatch.undo()
+    assert [file.name for file in folder.rglob("*") if file.is_file()] == ["lock"]
+
+
+def test_beyond_its_limit_new_pictures_stay_in_memory(folder, tmp_path):
+    store, make = PictureStore(folder, limit=3 * (64 + 600)), Maker()
+    sources = [tmp_path / f"{k}.png" for k in range(5)]
+    for source in sources:
+        source.write_bytes(b"1")
+    for source in sources[:3]:
+        store.get(source, SIZE, make)
+    with pytest.warns(UserWarning, match="have filled"):
+        store.get(sources[3], SIZE, make)
+    for source in sources:
+        store.get(source, SIZE, make)
+    assert len(kept_files(folder)) == 3
+    assert make.calls == 5
+    with pytest.warns(UserWarning, match="have filled"):
+        PictureStore(folder, limit=100).get(sources[4], (1, 1), make)
+
+
+def test_a_source_that_cannot_be_read_says_so(folder, tmp_path):
+    def make():
+        raise DataError("E_CORRUPT", "gone")
+
+    with pytest.raises(DataError, match="gone"):
+        PictureStore(folder).get(tmp_path / "nowhere.png", SIZE, make)
+    (tmp_path / "broken.png").write_bytes(b"<html>")
+    with pytest.raises(DataError, match="gone"):
+        PictureStore(folder).get(tmp_path / "broken.png", SIZE, make)
+    assert not kept_files(folder)
+
+
+def test_only_so_many_pictures_stay_mapped(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(picture_store, "OPEN_BYTES", 3 * 600)
+    store = PictureStore(folder)
+    for k in range(8):
+        (tmp_path / f"{k}.png").write_bytes(b"1")
+        store.get(tmp_path / f"{k}.png", SIZE, Maker(k))
+    with open("/proc/self/maps") as maps:  # noqa: PTH123
+        assert sum(str(folder) in line for line in maps) == 3
+
+
+def test_the_environment_says_where(tmp_path, monkeypatch):
+    monkeypatch.setenv("FLAWSMITH_CACHE", str(tmp_path / "own"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "common"))
+    assert picture_store.picture_store().folder == tmp_path / "own" / "textures"
+    assert picture_store.picture_store() is picture_store.picture_store()
+    monkeypatch.delenv("FLAWSMITH_CACHE")
+    assert picture_store.picture_store().folder == tmp_path / "common" / "flawsmith" / "textures"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert picture_store.picture_store().folder == tmp_path / ".cache" / "flawsmith" / "textures"
+
+
+READ_ALL = """
+import hashlib, sys
+from flawsmith.appearance import textures
+decoded, read = [], textures.read_image
+textures.read_image = lambda path: decoded.append(path) or read(path)
+bank = textures.open_bank(sys.argv[1])
+told = hashlib.sha256()
+for index in range(len(bank)):
+    told.update(bank.image(index, (64, 48)).tobytes())
+print(told.hexdigest(), len(decoded))
+"""
+
+
+def test_two_processes_decode_each_picture_once_and_see_the_same(tmp_path):
+    rng = np.random.default_rng(0)
+    photographs = tmp_path / "photographs"
+    photographs.mkdir()
+    for k in range(30):
+        pixels = cv2.resize(rng.integers(0, 256, (9, 9, 3), dtype=np.uint8), (500, 400))
+        cv2.imwrite(str(photographs / f"{k:02d}.jpg"), pixels)
+    environment = {**os.environ, "FLAWSMITH_CACHE": str(tmp_path / "cache")}
+    command = [sys.executable, "-c", READ_ALL, str(photographs)]
+
+    def both():
+        running = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+        answers = [process.communicate(timeout=60)[0].split() for process in running]
+        assert [process.returncode for process in running] == [0, 0]
+        return {digest for digest, _ in answers}, sum(int(decoded) for _, decoded in answers)
+
+    def written():
+        return [(file.name, file.stat().st_mtime_ns, file.stat().st_ino) for file in kept_files(tmp_path / "cache")]
+
+    first, decoded = both()
+    files = written()
+    assert len(first) == 1
+    assert (decoded, len(files)) == (30, 30)
+    assert both() == (first, 0)
+    assert written() == files
