@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +14,7 @@ from flawsmith.cli.output import show
 
 if TYPE_CHECKING:
     from flawsmith.core.detector import DetectorTraits
+    from flawsmith.core.hybrids import Hybrid
     from flawsmith.core.registry import Entry, Registry
     from flawsmith.core.synthesizer import SynthesizerTraits
 
@@ -22,19 +25,23 @@ Pattern = Annotated[str, typer.Argument(metavar="PATTERN", help="Only names that
 
 
 def methods(pattern: Pattern = "*", as_json: AsJson = False, debug: Debug = False) -> None:
-    """List the synthesizers and detectors, what each needs, and the paper.
+    """List the synthesizers, ASBench's hybrids of them, and the detectors: what each needs, and the paper.
 
     Example: flawsmith methods 'cut*'
     """
     from flawsmith.core.errors import UnknownName
+    from flawsmith.core.hybrids import HYBRIDS
     from flawsmith.core.registry import detectors, synthesizers
 
     found = {registry.kind: _entries(registry, pattern) for registry in (synthesizers, detectors)}
-    if not any(found.values()):
-        raise UnknownName("method", pattern, [*synthesizers.names(), *detectors.names()])
-    blocks = [_block(kind, entries) for kind, entries in found.items() if entries]
+    hybrids = [hybrid for name, hybrid in HYBRIDS.items() if fnmatch.fnmatchcase(name, pattern)]
+    if not hybrids and not any(found.values()):
+        raise UnknownName("method", pattern, [*synthesizers.names(), *HYBRIDS, *detectors.names()])
+    blocks = {kind: _block(kind, entries) for kind, entries in found.items() if entries}
+    ordered = [blocks.get(synthesizers.kind), _hybrid_block(hybrids) if hybrids else None, blocks.get(detectors.kind)]
     document = [_document(kind, entry) for kind, entries in found.items() for entry in entries]
-    show("\n\n".join(blocks), document, as_json)
+    document += [_hybrid_document(hybrid) for hybrid in hybrids]
+    show("\n\n".join(block for block in ordered if block), document, as_json)
 
 
 def _entries(registry: AnyRegistry, pattern: str) -> list[AnyEntry]:
@@ -66,6 +73,25 @@ def _needs(entry: AnyEntry) -> str:
         return ", ".join(names[need] for need in names if need in traits.needs)
     needs = [f"{name}" for name in sorted(traits.learns_from)]
     return ", ".join([*needs, *(["words"] if traits.needs.text else [])])
+
+
+def _hybrid_block(hybrids: Sequence[Hybrid]) -> str:
+    from flawsmith.core.hybrids import PAPER
+
+    width = max(len(hybrid.name) for hybrid in hybrids)
+    head = f"hybrids: several synthesizers under one name, for --synth; {PAPER}"
+    return "\n".join([head, *(f"  {hybrid.name:<{width}}  {_members(hybrid)}" for hybrid in hybrids)])
+
+
+def _members(hybrid: Hybrid) -> str:
+    return ", ".join(member.name for member in hybrid.members)
+
+
+def _hybrid_document(hybrid: Hybrid) -> dict[str, Any]:
+    from flawsmith.core.hybrids import PAPER
+
+    members = [member.model_dump(mode="json") for member in hybrid.members]
+    return {"kind": "hybrid", "name": hybrid.name, "summary": _members(hybrid), "paper": PAPER, "members": members}
 
 
 def _document(kind: str, entry: AnyEntry) -> dict[str, Any]:

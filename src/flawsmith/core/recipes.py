@@ -12,8 +12,9 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from flawsmith.core.errors import BadParameter, DamagedFile, UsageError
+from flawsmith.core.errors import BadParameter, DamagedFile, UnknownName, UsageError
 from flawsmith.core.files import canonical_json, sha256_bytes, write_text
+from flawsmith.core.hybrids import HYBRID_PREFIX, HYBRIDS
 from flawsmith.core.methods import MethodRecipe, describe_invalid
 
 RatioMode = Literal["bernoulli", "stratified"]
@@ -170,21 +171,37 @@ def _unweighted(mixing: Mixing, methods: Sequence[WeightedMethod]) -> Mixing:
 def parse_methods(text: str, settings: Sequence[str] = ()) -> tuple[WeightedMethod, ...]:
     """Read `draem:2,nsa:1` together with settings such as `nsa.preset=asbench`.
 
+    A hybrid of ASBench (`flawsmith.core.hybrids`) stands for its members, each with the hybrid's weight; settings name members.
+
     Raises:
-        UsageError: the text is empty, a weight is no positive number, a setting is malformed or names
+        UsageError: the text is empty, a weight is no positive number, a method comes twice, a setting is malformed or names
             a method that is not there.
+        UnknownName: no such hybrid.
     """
-    weights: dict[str, float] = {}
+    members: dict[str, WeightedMethod] = {}
     for part in (part.strip() for part in text.split(",")):
-        name, _, weight = part.partition(":")
-        if not name or name in weights:
-            raise UsageError(f"{text!r} is no list of methods; expected NAME[:WEIGHT],… with each name once, as in draem:2,nsa:1")
-        weights[name] = _weight(name, weight)
-    params = parse_settings(settings, list(weights))
-    return tuple(
-        WeightedMethod(method=MethodRecipe(name=name, params=params.get(name, {})), weight=weight)
-        for name, weight in weights.items()
-    )
+        name, _, told = part.partition(":")
+        weight = _weight(name, told)
+        for method in _meant(name):
+            if not name or method.name in members:
+                raise UsageError(
+                    f"{text!r} is no list of methods; expected NAME[:WEIGHT],… with each name once, as in draem:2,nsa:1"
+                )
+            members[method.name] = WeightedMethod(method=method, weight=weight)
+    params = parse_settings(settings, list(members))
+    return tuple(_with_params(member, params.get(name, {})) for name, member in members.items())
+
+
+def _meant(name: str) -> tuple[MethodRecipe, ...]:
+    """The method of a name, or the members of a hybrid."""
+    if name.startswith(HYBRID_PREFIX) and name not in HYBRIDS:
+        raise UnknownName("hybrid", name, HYBRIDS, "`flawsmith methods` lists them")
+    return HYBRIDS[name].members if name in HYBRIDS else (MethodRecipe(name=name),)
+
+
+def _with_params(member: WeightedMethod, params: Mapping[str, Any]) -> WeightedMethod:
+    method = MethodRecipe(name=member.method.name, params={**member.method.params, **params})
+    return WeightedMethod(method=method, weight=member.weight)
 
 
 def _weight(name: str, text: str) -> float:

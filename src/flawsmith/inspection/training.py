@@ -31,7 +31,7 @@ from flawsmith.core.files import (
 from flawsmith.core.methods import MethodRecipe
 from flawsmith.core.progress import track
 from flawsmith.core.recipes import TrainingRecipe, WeightedMethod, parse_methods, parse_settings
-from flawsmith.core.registry import build_detector, build_synthesizer, detectors
+from flawsmith.core.registry import build_detector, build_synthesizer, detectors, synthesizers
 from flawsmith.core.requests import Request
 from flawsmith.core.samples import Region, Sample, SupportSet
 from flawsmith.core.seeding import Seed
@@ -57,19 +57,53 @@ def recipe_of(detector: str, synth: str = "", settings: Sequence[str] = (), **fi
     Args:
         detector: registry name.
         synth: `draem:2,nsa:1`; empty: the detector's own default.
-        settings: `METHOD.PARAMETER=VALUE`, for the detector and the synthesizers.
+        settings: `METHOD.PARAMETER=VALUE`, for the detector and the synthesizers. Where both have one name, the parameter says
+            which is meant, or the setting begins with `detector.` or `synth.`.
         fields: further fields of `TrainingRecipe`.
 
     Raises:
         UsageError: an unknown method or parameter, or a value out of range.
     """
     methods = synth or detectors.entry(detector).traits.default_synth
-    names = [part.partition(":")[0].strip() for part in methods.split(",")] if methods else []
-    params = parse_settings(settings, [detector, *names])
-    of_synth = [setting for setting in settings if setting.partition(".")[0] in names]
+    names = [member.method.name for member in parse_methods(methods)] if methods else []
+    of_detector, of_synth = _dealt(settings, detector, names)
+    params = parse_settings(of_detector, [detector, *names])
     values = {"detector": MethodRecipe(name=detector, params=params.get(detector, {})), **fields}
     recipe = TrainingRecipe.parse({**values, "synth": parse_methods(methods, of_synth) if methods else ()}, "training")
     return _spelled_out(recipe)
+
+
+def _dealt(settings: Sequence[str], detector: str, names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The settings of the detector, and those of the synthesizers; both can have the name of one paper, as memseg."""
+    of_detector: list[str] = []
+    of_synth: list[str] = []
+    for setting in settings:
+        side, _, rest = setting.partition(".")
+        whole = "." in rest.partition("=")[0]
+        if whole and side in ("detector", "synth"):
+            (of_detector if side == "detector" else of_synth).append(rest)
+        elif side == detector and side in names:
+            (of_synth if _is_of_synth(setting) else of_detector).append(setting)
+        else:
+            (of_synth if side in names else of_detector).append(setting)
+    return of_detector, of_synth
+
+
+def _is_of_synth(setting: str) -> bool:
+    """Whether a setting that names both a detector and a synthesizer is the synthesizer's.
+
+    Raises:
+        UsageError: both have the parameter.
+    """
+    name, _, rest = setting.partition(".")
+    parameter = rest.partition("=")[0]
+    known = [parameter in registry.entry(name).resolve().model_fields for registry in (detectors, synthesizers)]
+    if all(known):
+        raise UsageError(
+            f"--set {setting!r} could mean the detector {name} or the synthesizer {name}; expected detector.{setting} or "
+            f"synth.{setting}"
+        )
+    return known[1]
 
 
 def _spelled_out(recipe: TrainingRecipe) -> TrainingRecipe:
