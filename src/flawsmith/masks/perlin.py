@@ -32,11 +32,13 @@ class PerlinMask:
         mask: bool H×W.
         drawn: exponents, angle and threshold of the accepted draw.
         attempts: number of draws.
+        noise: float32 H×W that the mask was cut from, turned.
     """
 
     mask: Mask
     drawn: Mapping[str, Any]
     attempts: int
+    noise: Map | None = None
 
 
 def perlin_noise(shape: tuple[int, int], cells: tuple[int, int], rng: np.random.Generator) -> FloatArray:
@@ -51,11 +53,18 @@ def perlin_noise(shape: tuple[int, int], cells: tuple[int, int], rng: np.random.
     return noise_of_angles(shape, rng.uniform(0, 2 * np.pi, (cells[0] + 1, cells[1] + 1)))
 
 
-def noise_of_angles(shape: tuple[int, int], angles: FloatArray) -> FloatArray:
-    """The noise of given gradient angles at the lattice corners: sqrt(2)·(R_y G_y V_xᵀ + V_y G_x R_xᵀ), as one product."""
+def noise_of_angles(shape: tuple[int, int], angles: FloatArray, window: Box | None = None) -> FloatArray:
+    """The noise of given gradient angles at the lattice corners: sqrt(2)·(R_y G_y V_xᵀ + V_y G_x R_xᵀ), as one product.
+
+    Args:
+        shape: (H, W).
+        angles: (cells along y + 1)×(cells along x + 1), radians.
+        window: the part wanted; None: all of it.
+    """
     height, width = _axis(shape[0], angles.shape[0] - 1), _axis(shape[1], angles.shape[1] - 1)
-    rows = np.hstack([height.ramp @ np.cos(angles), height.value @ np.sin(angles)])
-    return np.asarray(rows @ width.stacked)
+    rows, columns = inside(window or (0, 0, shape[1], shape[0]))
+    left = np.hstack([height.ramp[rows] @ np.cos(angles), height.value[rows] @ np.sin(angles)])
+    return np.asarray(left @ width.stacked[:, columns])
 
 
 class _Axis(NamedTuple):
@@ -80,11 +89,70 @@ def _axis(side: int, cells: int) -> _Axis:
     return _Axis(value, ramp, np.ascontiguousarray(np.sqrt(2) * np.hstack([value, ramp]).T))
 
 
-def turned(noise: FloatArray, degrees: float) -> Map:
-    """Rotate a field about its centre, bilinear, zero outside; float32 H×W."""
-    height, width = noise.shape
-    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
-    return np.asarray(cv2.warpAffine(noise.astype(np.float32), matrix, (width, height), flags=cv2.INTER_LINEAR), np.float32)
+class Noise(NamedTuple):
+    """Turned Perlin noise over a window of an image.
+
+    Args:
+        field: float32 h×w.
+        exponents: along y and x; cells are two to their power.
+        angle: degrees.
+    """
+
+    field: Map
+    exponents: tuple[int, int]
+    angle: float
+
+
+def draw_noise(
+    shape: tuple[int, int],
+    rng: np.random.Generator,
+    exponents: tuple[int, int],
+    rotation: float,
+    window: Box | None = None,
+    *,
+    above: float | None = None,
+) -> Noise | None:
+    """Draw Perlin noise and turn it about the image's centre, bilinear, zero outside; only what the window sees is computed.
+
+    Args:
+        shape: (H, W).
+        rng: the only source of draws.
+        exponents: cells per axis are 2 to the power of a whole number drawn from this range, both ends included.
+        rotation: largest angle in degrees, either way.
+        window: the part wanted; None: all of it.
+        above: return None where no pixel exceeds this (turning raises no maximum, so that it need not be done); None: never.
+    """
+    ranges = [_exponents_for(side, exponents) for side in shape]
+    ey, ex = (int(rng.integers(low, high + 1)) for low, high in ranges)
+    angles = rng.uniform(0, 2 * np.pi, (2**ey + 1, 2**ex + 1))
+    turn = float(rng.uniform(-rotation, rotation))
+    wanted = window or (0, 0, shape[1], shape[0])
+    seen, to_source = _source_of(wanted, shape, turn)
+    if min(seen[2:]) < 1:
+        return None if above is not None else Noise(np.zeros((wanted[3], wanted[2]), np.float32), (ey, ex), turn)
+    noise = noise_of_angles(shape, angles, seen)
+    if above is not None and noise.max() <= above:
+        return None
+    field = np.asarray(noise, np.float32)
+    if turn != 0:
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        field = np.asarray(cv2.warpAffine(field, to_source, wanted[2:], flags=flags), np.float32)
+    return Noise(field, (ey, ex), turn)
+
+
+def _source_of(window: Box, shape: tuple[int, int], degrees: float) -> tuple[Box, FloatArray]:
+    """The part of the unturned image that a window of the turned one sees, and the map from the window's pixels to that part's."""
+    if degrees == 0:
+        return window, np.eye(2, 3)
+    x, y, w, h = window
+    back = cv2.getRotationMatrix2D(((shape[1] - 1) / 2, (shape[0] - 1) / 2), -degrees, 1.0)
+    back[:, 2] += back[:, :2] @ (x, y)
+    corners = back @ np.array([[0, w - 1, 0, w - 1], [0, 0, h - 1, h - 1], [1, 1, 1, 1]], float)
+    low, high = np.floor(corners.min(axis=1)) - 1, np.ceil(corners.max(axis=1)) + 2
+    left, top = (max(0, int(end)) for end in low)
+    right, bottom = (min(side, int(end)) for side, end in zip((shape[1], shape[0]), high, strict=True))
+    back[:, 2] -= (left, top)
+    return (left, top, right - left, bottom - top), back
 
 
 def perlin_mask(
@@ -112,23 +180,26 @@ def perlin_mask(
         attempts: most draws.
 
     Raises:
-        BadParameter: a range that is reversed or negative, or a threshold outside (-1, 1).
+        BadParameter: a range that is reversed or negative, a threshold outside (-1, 1), or a foreground of another size.
+        EmptyForeground: the foreground has no pixel.
     """
     _check(exponents, threshold)
+    room = _Room(shape, foreground)
     for attempt in range(1, attempts + 1):
-        ranges = [_exponents_for(side, exponents) for side in shape]
-        drawn = [int(rng.integers(low, high + 1)) for low, high in ranges]
-        noise = perlin_noise(shape, (2 ** drawn[0], 2 ** drawn[1]), rng)
-        angle = float(rng.uniform(-rotation, rotation))
-        told = {"exponents": drawn, "angle": angle, "threshold": threshold}
-        if noise.max() <= threshold and on_empty == "resample" and attempt < attempts:
+        may_skip = on_empty == "resample" and attempt < attempts
+        noise = draw_noise(shape, rng, exponents, rotation, room.box, above=threshold if may_skip else None)
+        if noise is None:
             continue
-        field = turned(noise, angle)
-        mask = _inside(field > threshold, foreground)
+        mask = room.cut(noise.field > threshold)
         if on_empty == "keep" or mask.any():
-            return PerlinMask(mask, told, attempt)
-    lowered = float(np.quantile(field if foreground is None else field[foreground], FALLBACK_QUANTILE))
-    return PerlinMask(_inside(field > lowered, foreground), {**told, "threshold": lowered}, attempts)
+            return PerlinMask(mask, _told(noise, threshold), attempt)
+    assert noise is not None
+    lowered = float(np.quantile(room.of(noise.field), FALLBACK_QUANTILE))
+    return PerlinMask(room.cut(noise.field > lowered), _told(noise, lowered), attempts)
+
+
+def _told(noise: Noise, threshold: float) -> dict[str, Any]:
+    return {"exponents": list(noise.exponents), "angle": noise.angle, "threshold": threshold}
 
 
 def _check(exponents: tuple[int, int], threshold: float) -> None:
