@@ -7,7 +7,7 @@ from PIL import ImageEnhance, ImageOps
 from skimage import data
 
 from flawsmith.appearance import photometry as ph
-from flawsmith.appearance.photometry import Picture, augment, colour_jitter, look_up
+from flawsmith.appearance.photometry import Picture, augmented, colour_jitter, look_up
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_composed_tables_equal_one_operator_after_the_other(image, seed):
 
 def test_three_distinct_operators_each_as_often(image):
     rng = np.random.default_rng(0)
-    drawn = [augment(image[:16, :16].copy(), rng)[1] for _ in range(1000)]
+    drawn = [augmented(image[:16, :16].copy(), rng)[1] for _ in range(1000)]
     assert all(len(set(names)) == 3 for names in drawn)
     counts = Counter(name for names in drawn for name in names)
     assert set(counts) == set(ph.POOL)
@@ -101,13 +101,20 @@ def test_three_distinct_operators_each_as_often(image):
 
 def test_augmenting_never_touches_its_input(image):
     before = image.copy()
-    for seed in range(40):
-        changed, _ = augment(image, np.random.default_rng(seed))
+    for seed in range(60):
+        changed = augmented(image, np.random.default_rng(seed))[0].pixels()
         assert changed.dtype == np.uint8
         assert changed.shape == image.shape
-        assert not np.shares_memory(changed, image)
     np.testing.assert_array_equal(image, before)
-    assert not np.shares_memory(augment(image, np.random.default_rng(0), 0)[0], image)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_some_pixels_are_changed_as_in_the_whole_picture(image, seed):
+    places = np.flatnonzero(np.random.default_rng(seed).random(image.shape[:2]) < 0.1)
+    picture, names = augmented(image, np.random.default_rng(seed))
+    some, whole = picture.pixels_at(places), picture.pixels()
+    assert some.shape == (1, len(places), 3)
+    np.testing.assert_array_equal(some[0], whole.reshape(-1, 3)[places], err_msg=str(names))
 
 
 def test_turned_textures_have_black_or_mirrored_corners():

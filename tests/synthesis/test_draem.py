@@ -4,7 +4,7 @@ import pytest
 
 from flawsmith.core.errors import BadParameter, NotFitted, UnknownName
 from flawsmith.core.samples import SupportSet
-from flawsmith.synthesis.draem import Draem, blend
+from flawsmith.synthesis.draem import Draem
 
 
 @pytest.fixture
@@ -83,12 +83,6 @@ def test_a_foreground_holds_the_mask(made, noise, tmp_path):
         anomaly = made(Draem(foreground=str(tmp_path)), noise(), seed)
         assert anomaly.mask.any()
         assert not (anomaly.mask & (inside == 0)).any()
-
-
-def test_blending_rounds_once():
-    image, texture = np.full((4, 4, 3), 10, np.uint8), np.full((4, 4, 3), 13, np.uint8)
-    mask = np.eye(4, dtype=bool)
-    np.testing.assert_array_equal(blend(image, texture, mask, 0.5)[..., 0], np.where(mask, 12, 10))
 
 
 @pytest.mark.parametrize(

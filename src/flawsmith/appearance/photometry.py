@@ -1,19 +1,21 @@
 """The ten operators of DRAEM's augmenter pool, and a colour jitter for pasted patches, all on uint8 RGB.
 
 DRAEM's pool (VitjanZ/DRAEM, data_loader.py) with the definitions of aleju/imgaug 0.4, whose Pillow-like operators equal Pillow's
-own. Consecutive operators that work pixel by pixel are composed into one look-up table, and their histograms are carried through
-it, so that the picture is read once.
+own. Consecutive operators that work value by value are composed into one look-up table, and their histograms are carried through
+it; those that work pixel by pixel wait until it is known which pixels are wanted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from flawsmith.appearance.blending import Places, pixels_at
 from flawsmith.core.arrays import Image
 
 CornerFill = Literal["black", "reflect"]
@@ -39,14 +41,21 @@ BRIGHTNESS_SPACES = (
 
 
 class Picture:
-    """A picture with a look-up table that was not applied yet."""
+    """A picture with changes that were not applied yet, because each works on a pixel by itself.
+
+    Tables are composed; a change of whole colours waits beside them. So a picture is gone through as late as possible, and where
+    only some of its pixels are wanted, only those are changed.
+    """
 
     def __init__(self, image: Image) -> None:
         self._image = image
+        self._changes: list[Callable[[Image], Image]] = []
         self._table: Table | None = None
 
     def histogram(self) -> Histogram:
-        """Counts of every value, per channel, as if the table had been applied."""
+        """Counts of every value, per channel, as if everything had been applied."""
+        if self._changes:
+            self.replace(lambda image: image)
         counts = np.stack([cv2.calcHist([self._image], [c], None, [256], [0, 256]).ravel() for c in range(3)], axis=1).astype(
             float
         )
@@ -59,13 +68,30 @@ class Picture:
         """Look values up in `table`, later."""
         self._table = table if self._table is None else np.take_along_axis(table, self._table.astype(np.intp), axis=0)
 
+    def recolour(self, change: Callable[[Image], Image]) -> None:
+        """Change each colour by itself, later."""
+        self._changes = [*self._pending(), change]
+        self._table = None
+
     def replace(self, change: Callable[[Image], Image]) -> None:
         """Apply what is pending, then change the picture as a whole."""
-        self._image, self._table = change(self.pixels()), None
+        self._image, self._changes, self._table = change(self.pixels()), [], None
 
     def pixels(self) -> Image:
         """The picture with everything applied, uint8 H×W×3."""
-        return self._image if self._table is None else look_up(self._image, self._table)
+        return self._applied(self._image)
+
+    def pixels_at(self, places: Places) -> Image:
+        """Some of its pixels with everything applied, uint8 1×N×3."""
+        return self._applied(pixels_at(self._image, places))
+
+    def _pending(self) -> list[Callable[[Image], Image]]:
+        return self._changes if self._table is None else [*self._changes, partial(look_up, table=self._table)]
+
+    def _applied(self, image: Image) -> Image:
+        for change in self._pending():
+            image = change(image)
+        return image
 
 
 def look_up(image: Image, table: Table) -> Image:
@@ -73,13 +99,13 @@ def look_up(image: Image, table: Table) -> Image:
     return np.asarray(cv2.LUT(image, np.ascontiguousarray(table[None])), np.uint8)
 
 
-def augment(
+def augmented(
     image: Image, rng: np.random.Generator, count: int = 3, corner_fill: CornerFill = "black"
-) -> tuple[Image, tuple[str, ...]]:
+) -> tuple[Picture, tuple[str, ...]]:
     """Apply `count` distinct operators of the pool, drawn uniformly, in the order drawn.
 
     Returns:
-        The changed copy, uint8 H×W×3, and the operators' names.
+        The changed picture, and the operators' names.
     """
     names = tuple(POOL[k] for k in rng.permutation(len(POOL))[:count])
     picture = Picture(image)
@@ -88,8 +114,7 @@ def augment(
             _rotate(picture, rng, corner_fill)
         else:
             OPERATORS[name](picture, rng)
-    changed = picture.pixels()
-    return (changed.copy() if changed is image else changed), names
+    return picture, names
 
 
 def _clip(values: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -112,7 +137,7 @@ def brightness(picture: Picture, rng: np.random.Generator) -> None:
     once = np.clip(LEVELS * factor if multiply_first else LEVELS + offset, 0, 255)
     table = _same_for_all(LEVELS.astype(np.uint8))
     table[:, channel] = _clip(once + offset if multiply_first else once * factor)
-    picture.replace(lambda image: _through(image, there, table, back))
+    picture.recolour(lambda image: _through(image, there, table, back))
 
 
 def _through(image: Image, there: int, table: Table, back: int) -> Image:
@@ -138,7 +163,7 @@ def hue_and_saturation(picture: Picture, rng: np.random.Generator) -> None:
     """Add -50…50 to the hue, on a circle of 256, and to the saturation."""
     shift, more = (int(v) for v in rng.integers(-50, 51, 2))
     table = np.stack([(LEVELS + shift) % 256, np.clip(LEVELS + more, 0, 255), LEVELS], axis=1).astype(np.uint8)
-    picture.replace(lambda image: _through(image, cv2.COLOR_RGB2HSV_FULL, table, cv2.COLOR_HSV2RGB_FULL))
+    picture.recolour(lambda image: _through(image, cv2.COLOR_RGB2HSV_FULL, table, cv2.COLOR_HSV2RGB_FULL))
 
 
 def solarize(picture: Picture, rng: np.random.Generator) -> None:
