@@ -48,6 +48,6 @@ def half_width(side: int, fractions: tuple[float, float], rng: np.random.Generat
     low, high = (round(fraction * side) for fraction in fractions)
     if low < 1:
         raise BadParameter(
-            f"a half-width of {fractions[0]} of {side} pixels rounds to 0; expected at least 1 pixel: raise it or use larger images"
+            f"a half-width of {fractions[0]} of {side} pixels rounds to 0; expected 1 pixel or more: raise it or use larger images"
         )
     return int(rng.integers(low, max(low + 1, high)))
