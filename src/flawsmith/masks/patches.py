@@ -1,53 +1,51 @@
-"""Square patches as foreign patch interpolation draws them: any place in the core of the image, cut at its borders.
+"""The square of foreign patch interpolation, which FPI and PII share.
 
-FPI (Tan et al., MELBA 2022) and PII (Tan et al., MICCAI 2021). Original code: jemtan/FPI, self_sup_task.py. Fractions are of the
-smaller side, so that patches stay square on pictures that are not.
+Tan et al., Detecting Outliers with Foreign Patch Interpolation, 2020; original code: jemtan/FPI (self_sup_task.py, patch_ex). Its
+half-width is a share of the image's side, its centre lies in the core of the image, and the border cuts it. Departs in one place:
+the core lies exactly in the middle (the original rounds both its ends down).
 """
 
 from __future__ import annotations
 
+from math import ceil
+
 import numpy as np
 
-from flawsmith.core.errors import BadParameter
 from flawsmith.masks.boxes import Box
 
-HALF_WIDTHS = (0.05, 0.2)
+HALF_WIDTH = (0.05, 0.2)
 CORE = 0.8
 
 
 def square_patch(
-    shape: tuple[int, ...], rng: np.random.Generator, half_widths: tuple[float, float] = HALF_WIDTHS, core: float = CORE
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+    half_width: tuple[float, float] = HALF_WIDTH,
+    core: float = CORE,
+    margin: int = 0,
 ) -> Box:
-    """A square of side 2s, cut at the borders, with s uniform over the whole numbers of [round(low·D), round(high·D)).
+    """A square, cut at the image's border.
 
     Args:
-        shape: (H, W) of the image, and whatever follows.
-        rng: the only source of draws.
-        half_widths: low and high, fractions of D = min(H, W).
-        core: the centre is uniform over this middle share of each axis.
-
-    Raises:
-        BadParameter: the half-width rounds to 0.
+        shape: of the image, (H, W, …).
+        rng: the only source of draws; three numbers of it.
+        half_width: least and largest half of the square's side, as shares of the smaller side of the image; whole pixels from
+            the least up to, but without, the largest, and at least one.
+        core: share of each axis, in its middle, that holds the centre.
+        margin: pixels at the border that stay outside.
     """
-    s = half_width(min(shape[:2]), half_widths, rng)
-    spans = []
-    for side in shape[:2]:
-        margin = (1 - core) / 2 * side
-        centre = int(rng.integers(int(margin), max(int(margin) + 1, int(margin + core * side))))
-        spans.append((max(0, centre - s), min(side, centre + s)))
-    (top, bottom), (left, right) = spans
+    height, width = shape[:2]
+    across, down, size = rng.random(3).tolist()
+    low, high = (round(share * min(height, width)) for share in half_width)
+    low = max(1, low)
+    half = low + int(size * max(1, high - low))
+    left, right = _cut(across, half, width, core, margin)
+    top, bottom = _cut(down, half, height, core, margin)
     return left, top, right - left, bottom - top
 
 
-def half_width(side: int, fractions: tuple[float, float], rng: np.random.Generator) -> int:
-    """Half of a patch's side: uniform over the whole numbers of [round(low·side), round(high·side)), at least the first.
-
-    Raises:
-        BadParameter: the lower end rounds to 0.
-    """
-    low, high = (round(fraction * side) for fraction in fractions)
-    if low < 1:
-        raise BadParameter(
-            f"a half-width of {fractions[0]} of {side} pixels rounds to 0; expected 1 pixel or more: raise it or use larger images"
-        )
-    return int(rng.integers(low, max(low + 1, high)))
+def _cut(draw: float, half: int, side: int, core: float, margin: int) -> tuple[int, int]:
+    """The ends of a stretch around a centre that `draw` in [0, 1) picks from the core of an axis."""
+    first = ceil(side * (1 - core) / 2)
+    centre = min(max(margin, first + int(draw * (side - 2 * first + 1))), side - margin)
+    return max(margin, centre - half), min(side - margin, centre + half)
