@@ -1,4 +1,4 @@
-"""Closing and opening of boolean masks by a square of any side, even ones among them.
+"""Growing, closing and opening of boolean masks by a square of any side, even ones among them.
 
 OpenCV's own closing by an even square shifts the mask by a pixel; with the two anchors below it equals scikit-image's, borders
 included.
@@ -6,32 +6,51 @@ included.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from flawsmith.core.arrays import Mask
+from flawsmith.masks.boxes import Box
+
+Bits = NDArray[np.uint8]
+"""H×W of zeros and ones."""
 
 
 def close(mask: Mask, side: int) -> Mask:
     """Fill gaps narrower than `side` pixels: dilate, then erode."""
-    return _eroded(_dilated(mask.astype(np.uint8), side), side) > 0
+    return _eroded(_dilated(mask.view(np.uint8), side), side).view(np.bool_)
 
 
 def open_up(mask: Mask, side: int) -> Mask:
     """Remove specks narrower than `side` pixels: erode, then dilate."""
-    return _dilated(_eroded(mask.astype(np.uint8), side), side) > 0
+    return _dilated(_eroded(mask.view(np.uint8), side), side).view(np.bool_)
 
 
 def dilate(mask: Mask, side: int) -> Mask:
     """Grow by a square of `side` pixels."""
-    return _dilated(mask.astype(np.uint8), side) > 0
+    return _dilated(mask.view(np.uint8), side).view(np.bool_)
 
 
-def _dilated(mask: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], side: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def widened(box: Box, margin: int, shape: tuple[int, ...]) -> Box:
+    """The box with a margin on every side, cut to an image of `shape`."""
+    left, top = max(0, box[0] - margin), max(0, box[1] - margin)
+    right, bottom = min(shape[1], box[0] + box[2] + margin), min(shape[0], box[1] + box[3] + margin)
+    return left, top, right - left, bottom - top
+
+
+def _dilated(mask: Bits, side: int) -> Bits:
     anchor = (side - 1) // 2
-    return np.asarray(cv2.dilate(mask, np.ones((side, side), np.uint8), anchor=(anchor, anchor)), np.uint8)
+    return np.asarray(cv2.dilate(mask, _square(side), anchor=(anchor, anchor)), np.uint8)
 
 
-def _eroded(mask: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], side: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _eroded(mask: Bits, side: int) -> Bits:
     anchor = side // 2
-    return np.asarray(cv2.erode(mask, np.ones((side, side), np.uint8), anchor=(anchor, anchor)), np.uint8)
+    return np.asarray(cv2.erode(mask, _square(side), anchor=(anchor, anchor)), np.uint8)
+
+
+@lru_cache(maxsize=64)
+def _square(side: int) -> Bits:
+    return np.ones((side, side), np.uint8)

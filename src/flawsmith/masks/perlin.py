@@ -8,19 +8,22 @@ pixels have masks at all; the noise is float64 until it is turned, so that the n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from flawsmith.core.arrays import FloatArray, Map, Mask
 from flawsmith.core.errors import BadParameter
+from flawsmith.masks.boxes import Box, inside
 
 OnEmpty = Literal["resample", "keep"]
 SMALLEST_CELL = 4
+STRIP_CELLS = 4
 FALLBACK_QUANTILE = 0.95
 
 
@@ -53,27 +56,47 @@ def perlin_noise(shape: tuple[int, int], cells: tuple[int, int], rng: np.random.
     return noise_of_angles(shape, rng.uniform(0, 2 * np.pi, (cells[0] + 1, cells[1] + 1)))
 
 
-def noise_of_angles(shape: tuple[int, int], angles: FloatArray, window: Box | None = None) -> FloatArray:
-    """The noise of given gradient angles at the lattice corners: sqrt(2)·(R_y G_y V_xᵀ + V_y G_x R_xᵀ), as one product.
+def noise_of_angles(
+    shape: tuple[int, int], angles: FloatArray, window: Box | None = None, dtype: type[np.floating[Any]] = np.float64
+) -> FloatArray:
+    """The noise of given gradient angles at the lattice corners: sqrt(2)·(R_y G_y V_xᵀ + V_y G_x R_xᵀ), strip by strip.
 
     Args:
         shape: (H, W).
         angles: (cells along y + 1)×(cells along x + 1), radians.
         window: the part wanted; None: all of it.
+        dtype: of the result; the sums are float64.
     """
     height, width = _axis(shape[0], angles.shape[0] - 1), _axis(shape[1], angles.shape[1] - 1)
-    rows, columns = inside(window or (0, 0, shape[1], shape[0]))
-    left = np.hstack([height.ramp[rows] @ np.cos(angles), height.value[rows] @ np.sin(angles)])
-    return np.asarray(left @ width.stacked[:, columns])
+    x, _, w, h = window = window or (0, 0, shape[1], shape[0])
+    rows = inside(window)[0]
+    left = np.empty((h, 2 * angles.shape[1]))
+    np.matmul(height.ramp[rows], np.cos(angles), out=left[:, ::2])
+    np.matmul(height.value[rows], np.sin(angles), out=left[:, 1::2])
+    noise = np.empty((h, w), dtype)
+    for strip in width.strips:
+        start, stop = max(strip.start, x), min(strip.stop, x + w)
+        if start < stop:
+            noise[:, start - x : stop - x] = left[:, strip.corners] @ strip.weights[:, start - strip.start : stop - strip.start]
+    return noise
+
+
+class _Strip(NamedTuple):
+    """Pixels from `start` to `stop` along x, the columns of the left side that reach them, sqrt(2)·(V R)ᵀ of those corners."""
+
+    start: int
+    stop: int
+    corners: slice
+    weights: FloatArray
 
 
 class _Axis(NamedTuple):
-    """Along one axis, pixels×corners: the faded weight of each lattice corner (V), that weight times the distance to the corner
-    (R), and sqrt(2)·[V R]ᵀ for the right side of the product."""
+    """Along one axis, pixels×corners: the faded weight of each lattice corner (V), and that weight times the distance to it (R).
+    For the right side of the product both are kept by strips of a few cells, since a pixel feels two corners only."""
 
     value: FloatArray
     ramp: FloatArray
-    stacked: FloatArray
+    strips: tuple[_Strip, ...]
 
 
 @lru_cache(maxsize=64)
@@ -86,7 +109,16 @@ def _axis(side: int, cells: int) -> _Axis:
     pixel = np.arange(side)
     value[pixel, cell], value[pixel, cell + 1] = 1 - fade, fade
     ramp[pixel, cell], ramp[pixel, cell + 1] = (1 - fade) * u, fade * (u - 1)
-    return _Axis(value, ramp, np.ascontiguousarray(np.sqrt(2) * np.hstack([value, ramp]).T))
+    both = np.sqrt(2) * np.stack([value, ramp], axis=2).reshape(side, -1)
+    return _Axis(value, ramp, tuple(_strips(both, cell, cells)))
+
+
+def _strips(both: FloatArray, cell: NDArray[np.intp], cells: int) -> Iterator[_Strip]:
+    for first in range(0, cells, STRIP_CELLS):
+        last = min(first + STRIP_CELLS, cells)
+        start, stop = (int(end) for end in np.searchsorted(cell, (first, last)))
+        corners = slice(2 * first, 2 * last + 2)
+        yield _Strip(start, stop, corners, np.ascontiguousarray(both[start:stop, corners].T))
 
 
 class Noise(NamedTuple):
@@ -130,10 +162,9 @@ def draw_noise(
     seen, to_source = _source_of(wanted, shape, turn)
     if min(seen[2:]) < 1:
         return None if above is not None else Noise(np.zeros((wanted[3], wanted[2]), np.float32), (ey, ex), turn)
-    noise = noise_of_angles(shape, angles, seen)
-    if above is not None and noise.max() <= above:
+    field = noise_of_angles(shape, angles, seen, np.float32)
+    if above is not None and field.max() <= above:
         return None
-    field = np.asarray(noise, np.float32)
     if turn != 0:
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         field = np.asarray(cv2.warpAffine(field, to_source, wanted[2:], flags=flags), np.float32)
@@ -141,13 +172,14 @@ def draw_noise(
 
 
 def _source_of(window: Box, shape: tuple[int, int], degrees: float) -> tuple[Box, FloatArray]:
-    """The part of the unturned image that a window of the turned one sees, and the map from the window's pixels to that part's."""
+    """The part of the unturned image that a window of the turned one sees, and the map from the window to that part."""
     if degrees == 0:
         return window, np.eye(2, 3)
     x, y, w, h = window
-    back = cv2.getRotationMatrix2D(((shape[1] - 1) / 2, (shape[0] - 1) / 2), -degrees, 1.0)
+    centre = (shape[1] - 1) / 2, (shape[0] - 1) / 2
+    back: NDArray[np.float64] = np.asarray(cv2.getRotationMatrix2D(centre, -degrees, 1.0), np.float64)
     back[:, 2] += back[:, :2] @ (x, y)
-    corners = back @ np.array([[0, w - 1, 0, w - 1], [0, 0, h - 1, h - 1], [1, 1, 1, 1]], float)
+    corners = back @ np.array([[0, w - 1, 0, w - 1], [0, 0, h - 1, h - 1], [1, 1, 1, 1]], np.float64)
     low, high = np.floor(corners.min(axis=1)) - 1, np.ceil(corners.max(axis=1)) + 2
     left, top = (max(0, int(end)) for end in low)
     right, bottom = (min(side, int(end)) for side, end in zip((shape[1], shape[0]), high, strict=True))
@@ -180,26 +212,25 @@ def perlin_mask(
         attempts: most draws.
 
     Raises:
-        BadParameter: a range that is reversed or negative, a threshold outside (-1, 1), or a foreground of another size.
-        EmptyForeground: the foreground has no pixel.
+        BadParameter: a range that is reversed or negative, or a threshold outside (-1, 1).
     """
     _check(exponents, threshold)
-    room = _Room(shape, foreground)
     for attempt in range(1, attempts + 1):
         may_skip = on_empty == "resample" and attempt < attempts
-        noise = draw_noise(shape, rng, exponents, rotation, room.box, above=threshold if may_skip else None)
+        noise = draw_noise(shape, rng, exponents, rotation, above=threshold if may_skip else None)
         if noise is None:
             continue
-        mask = room.cut(noise.field > threshold)
+        mask = _inside(noise.field > threshold, foreground)
         if on_empty == "keep" or mask.any():
-            return PerlinMask(mask, _told(noise, threshold), attempt)
-    assert noise is not None
-    lowered = float(np.quantile(room.of(noise.field), FALLBACK_QUANTILE))
-    return PerlinMask(room.cut(noise.field > lowered), _told(noise, lowered), attempts)
+            return _told(mask, noise, threshold, attempt)
+    assert noise is not None, "the last attempt skips nothing"
+    lowered = float(np.quantile(noise.field if foreground is None else noise.field[foreground], FALLBACK_QUANTILE))
+    return _told(_inside(noise.field > lowered, foreground), noise, lowered, attempts)
 
 
-def _told(noise: Noise, threshold: float) -> dict[str, Any]:
-    return {"exponents": list(noise.exponents), "angle": noise.angle, "threshold": threshold}
+def _told(mask: Mask, noise: Noise, threshold: float, attempts: int) -> PerlinMask:
+    drawn = {"exponents": list(noise.exponents), "angle": noise.angle, "threshold": threshold}
+    return PerlinMask(mask, drawn, attempts, noise.field)
 
 
 def _check(exponents: tuple[int, int], threshold: float) -> None:
