@@ -148,8 +148,8 @@ def interpolated_values(image: Image, other: Image, box: Box, weight: float, mas
     if min(area[2:]) < 1:
         return np.zeros((0, 0, 3)), (area[0], area[1], 0, 0)
     own, foreign = _rows(image, area), _rows(other, area)
-    down = _interpolated_change(*(rows[1:, 3:-3] - rows[:-1, 3:-3] for rows in (own, foreign)), weight)
-    right = _interpolated_change(*(rows[1:-1, 3:] - rows[1:-1, :-3] for rows in (own, foreign)), weight)
+    down = _interpolated_change(_edges_down(own), _edges_down(foreign), weight)
+    right = _interpolated_change(_edges_right(own), _edges_right(foreign), weight)
     kept = _framed(chosen, box, area)
     if mask is not None:
         padded = np.repeat(np.pad(kept, 1), 3, axis=1)
@@ -190,7 +190,7 @@ def solved_box(mask: Mask, box: Box, shape: tuple[int, ...], rim: int = 0, grow:
 
 def rounded(values: FloatArray) -> Image:
     """As a picture: uint8, clipped to 0…255, halves upward."""
-    return np.clip(values + HALF, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(values + HALF, 0, 255), np.uint8)
 
 
 def _added(image: Image, area: Box, change: FloatArray) -> FloatArray:
@@ -256,7 +256,7 @@ def _weights(mask: Mask, box: Box, area: Box, erode: int) -> Mask:
     """Pixels whose forward differences are the patch's: (h+1)×(w+1), from one row above and one column left of the area."""
     chosen = mask.astype(np.uint8)
     if erode:
-        chosen = cv2.erode(chosen, SQUARE, iterations=erode, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+        cv2.erode(chosen, SQUARE, chosen, iterations=erode, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     chosen[-1], chosen[:, -1] = 0, 0
     return _framed(chosen > 0, box, (area[0] - 1, area[1] - 1, area[2] + 1, area[3] + 1))
 
@@ -282,6 +282,16 @@ def _right(rows: Rows) -> Rows:
 def _down(rows: Rows) -> Rows:
     """Forward differences between rows, without the last column."""
     return rows[1:, :-3] - rows[:-1, :-3]
+
+
+def _edges_right(rows: Rows) -> Rows:
+    """Differences along rows across every edge that touches the area."""
+    return rows[1:-1, 3:] - rows[1:-1, :-3]
+
+
+def _edges_down(rows: Rows) -> Rows:
+    """Differences between rows across every edge that touches the area."""
+    return rows[1:, 3:-3] - rows[:-1, 3:-3]
 
 
 def _interpolated_change(ours: Rows, theirs: Rows, weight: float) -> NDArray[np.float32]:
