@@ -1,10 +1,12 @@
+import colorsys
 from collections import Counter
 
 import numpy as np
 import pytest
 from PIL import Image as Pillow
 from PIL import ImageEnhance, ImageOps
-from skimage import data
+from scipy import ndimage
+from skimage import color, data
 
 from flawsmith.appearance import photometry as ph
 from flawsmith.appearance.photometry import Picture, augmented, colour_jitter, look_up
@@ -24,7 +26,7 @@ class Fixed:
     def _next(self, *args, **kwargs):
         return self.values.pop(0)
 
-    integers = random = uniform = _next
+    integers = random = uniform = permutation = _next
 
 
 def applied(operator, image, *values):
@@ -68,12 +70,130 @@ def test_gamma_and_brightness_by_hand():
     np.testing.assert_array_equal(hsv_value[0, 0], [87, 87, 87])
 
 
-def test_hue_turns_on_a_circle_of_256():
-    red = np.zeros((2, 2, 3), np.uint8)
-    red[..., 0] = 200
-    turned = applied(ph.hue_and_saturation, red, np.array([43, 0]))
-    assert abs(int(turned[0, 0, 0]) - int(turned[0, 0, 1])) < 5
-    assert turned[0, 0, 2] == 0
+@pytest.mark.parametrize("gammas", [(0.5, 1.0, 2.0), (0.7, 1.3, 0.51)])
+def test_gamma_is_a_power_of_each_channel(gammas):
+    ramp = np.arange(256, dtype=np.uint8)[None, :, None].repeat(3, axis=2)
+    expected = 255 * (ramp / 255) ** np.array(gammas)
+    assert np.abs(applied(ph.gamma, ramp, np.array(gammas)) - expected).max() <= 0.5
+
+
+def moved(levels, factor, offset, multiply_first):
+    """What the luma becomes: one clip between the two steps, one after."""
+    once = np.clip(levels * factor if multiply_first else levels + offset, 0, 255)
+    return np.clip(once + offset if multiply_first else once * factor, 0, 255)
+
+
+def through_luma(rgb, move):
+    """YCrCb and YUV: the colour differences stay, so every channel moves by as much as the luma."""
+    luma = rgb @ np.array([0.299, 0.587, 0.114])
+    return np.clip(rgb + (move(luma) - luma)[..., None], 0, 255)
+
+
+def through_hsv(rgb, move):
+    def one(pixel):
+        hue, saturation, value = colorsys.rgb_to_hsv(*(pixel / 255))
+        return colorsys.hsv_to_rgb(hue, saturation, move(value * 255) / 255)
+
+    return 255 * np.apply_along_axis(one, -1, rgb)
+
+
+def through_hls(rgb, move):
+    def one(pixel):
+        hue, lightness, saturation = colorsys.rgb_to_hls(*(pixel / 255))
+        return colorsys.hls_to_rgb(hue, move(lightness * 255) / 255, saturation)
+
+    return 255 * np.apply_along_axis(one, -1, rgb)
+
+
+def through_lab(rgb, move):
+    lab = color.rgb2lab(rgb / 255)
+    lab[..., 0] = move(lab[..., 0] * 2.55) / 2.55
+    return 255 * np.clip(color.lab2rgb(lab), 0, 1)
+
+
+def through_luv(rgb, move):
+    luv = color.rgb2luv(rgb / 255)
+    luv[..., 0] = move(luv[..., 0] * 2.55) / 2.55
+    return 255 * np.clip(color.luv2rgb(luv), 0, 1)
+
+
+@pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB:UserWarning")
+@pytest.mark.parametrize(
+    ("space", "exact", "rounding"),
+    [
+        (0, through_luma, 2),
+        (1, through_hsv, 3),
+        (2, through_hls, 3),
+        (3, through_lab, 3),
+        (4, through_luv, 4),
+        (5, through_luma, 2),
+    ],
+)
+@pytest.mark.parametrize(("factor", "offset", "coin"), [(1.2, 10, 0.2), (0.8, -20, 0.7), (1.1, 30, 0.7)])
+def test_brightness_moves_the_luma_of_six_colour_spaces(image, space, exact, rounding, factor, offset, coin):
+    """Against formulas in floating point; what is left is the rounding of the 8-bit colour space."""
+    changed = applied(ph.brightness, image, space, factor, offset, coin)
+    expected = exact(image.astype(float), lambda luma: moved(luma, factor, offset, coin < 0.5))
+    apart = np.abs(changed - expected)
+    assert apart.mean() < 1.0
+    assert np.quantile(apart, 0.99) <= rounding
+
+
+@pytest.mark.parametrize(("shift", "more"), [(43, 0), (-50, 20), (17, -50), (0, 50), (50, 50)])
+def test_hue_turns_on_a_circle_of_256_and_saturation_is_clipped(image, shift, more):
+    def one(pixel):
+        hue, saturation, value = colorsys.rgb_to_hsv(*(pixel / 255))
+        return colorsys.hsv_to_rgb((hue + shift / 256) % 1, np.clip(saturation + more / 255, 0, 1), value)
+
+    some = np.ascontiguousarray(image[::5, ::5])
+    expected = 255 * np.apply_along_axis(one, -1, some.astype(float))
+    coloured = some.max(axis=2) > some.min(axis=2)  # a grey pixel has no hue to be sure of
+    apart = np.abs(applied(ph.hue_and_saturation, some, np.array([shift, more])) - expected)[coloured]
+    assert apart.mean() < 1.0
+    assert np.quantile(apart, 0.99) <= 5  # half a step of the 8-bit hue is up to three levels, of the saturation one, twice
+
+
+def test_a_turn_of_fifty_is_seventy_degrees():
+    red = np.zeros((1, 1, 3), np.uint8)
+    red[..., 0] = 255
+    red_, green, blue = applied(ph.hue_and_saturation, red, np.array([50, 0]))[0, 0] / 255
+    assert 360 * colorsys.rgb_to_hsv(red_, green, blue)[0] == pytest.approx(50 / 256 * 360, abs=1.5)
+
+
+@pytest.mark.parametrize("angle", [-45.0, -12.5, 30.0])
+def test_rotation_is_scipys(image, angle):
+    smooth = ndimage.gaussian_filter(image, (3, 3, 0))
+    picture = Picture(smooth)
+    ph._rotate(picture, Fixed(angle), "black")
+    expected = ndimage.rotate(smooth.astype(float), angle, reshape=False, order=1)
+    inside = ndimage.binary_erosion(ndimage.rotate(np.ones(image.shape[:2]), angle, reshape=False, order=1) > 0.999, iterations=2)
+    assert inside.mean() > 0.5
+    assert np.abs(picture.pixels() - expected)[inside].max() <= 2
+
+
+def test_draws_lie_where_the_pool_says():
+    """2,000 draws of each operator, read off what they do to a ramp of grey."""
+    rng, ramp = np.random.default_rng(0), np.arange(256, dtype=np.uint8)[None, :, None].repeat(3, axis=2)
+
+    def answers(operator):
+        for _ in range(2000):
+            picture = Picture(ramp)
+            operator(picture, rng)
+            yield picture.pixels()[0]
+
+    gammas = np.array([np.log(a[128] / 255) / np.log(128 / 255) for a in answers(ph.gamma)])
+    assert 0.49 < gammas.min() < 0.51
+    assert 1.97 < gammas.max() < 2.03
+    assert np.abs(gammas.mean(axis=0) - 1.25).max() < 3 * 1.5 / np.sqrt(12 * 2000)
+
+    inverted = [np.flatnonzero(a[:, 0] != np.arange(256)) for a in answers(ph.solarize)]
+    limits = [int(places[0]) for places in inverted if len(places)]
+    assert len(limits) == pytest.approx(1000, abs=3 * np.sqrt(500))
+    assert (min(limits), max(limits)) == (32, 128)
+
+    bits = [int(np.log2(len(np.unique(a[:, 0])))) for a in answers(ph.posterize)]
+    counts = np.bincount(bits, minlength=9)[1:]
+    assert np.abs(counts - 250).max() < 3 * np.sqrt(2000 / 8 * 7 / 8)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -129,6 +249,29 @@ def test_jitter_of_nothing_is_a_copy(image):
     same = colour_jitter(image, np.random.default_rng(0), 0.0)
     np.testing.assert_array_equal(same, image)
     assert not np.shares_memory(same, image)
+
+
+@pytest.mark.parametrize("factor", [0.6, 1.0, 1.3])
+@pytest.mark.parametrize(
+    ("place", "enhancer", "rounding"),
+    [(0, ImageEnhance.Brightness, 1), (1, ImageEnhance.Contrast, 1), (2, ImageEnhance.Color, 2)],
+)
+def test_each_step_of_the_jitter_is_pillows(image, place, enhancer, rounding, factor):
+    draws = np.zeros(3)
+    draws[place] = factor - 1
+    changed = colour_jitter(image, Fixed(draws, 0.0, np.array([3, 0, 1, 2])), 1.0)
+    turned = Picture(image)  # hue turned by nothing: there and back through 8 bits
+    ph.hue_and_saturation(turned, Fixed(np.array([0, 0])))
+    expected = np.array(enhancer(Pillow.fromarray(turned.pixels())).enhance(factor))
+    assert np.abs(changed.astype(int) - expected).max() <= rounding
+
+
+def test_the_steps_of_the_jitter_come_in_every_order(image):
+    orders = [
+        colour_jitter(image, Fixed(np.array([0.3, -0.4, 0.5]), 0.1, np.array(order)), 1.0)
+        for order in ([0, 1, 2, 3], [1, 0, 2, 3])
+    ]
+    assert (orders[0] != orders[1]).any()
 
 
 def test_jitter_moves_the_mean_by_its_strength(image):
