@@ -122,12 +122,20 @@ def _lines(made: SyntheticSet, written: WrittenSet) -> str:
         lines.append(f"{written.resumed} of them came from the run that was interrupted")
     if written.defects.get(GOOD):
         lines.append(f"{written.defects[GOOD]} took no defect in any attempt and are labelled {GOOD}")
+    lines += [f"beware: {warning}" for warning in _warnings(made)]
     return "\n".join([*lines, f"look at {written.folder / 'contact_sheet.png'}"])
+
+
+def _warnings(made: SyntheticSet) -> list[str]:
+    return list(dict.fromkeys(warning for heritage in made.heritages().values() for warning in heritage.warnings))
 
 
 def _where_from(made: SyntheticSet) -> str:
     from flawsmith.synthesis.sources import NONE
+    from flawsmith.synthesis.writing import HEADER
 
+    if before := next((folder for heritage in made.heritages().values() for folder in heritage.folders), None):
+        return f"what was made before comes from {before}, and {HEADER} names the photographs behind all of it that are known"
     used = sum(len(sources.support.normals) for sources in made.sources.values())
     left = sum(sources.left for sources in made.sources.values())
     anomalies = sum(len(sources.support.anomalies) for sources in made.sources.values())
@@ -146,6 +154,7 @@ def _document(made: SyntheticSet, written: WrittenSet) -> dict[str, Any]:
         "count": written.count,
         "resumed": written.resumed,
         "defects": dict(written.defects),
+        "warnings": _warnings(made),
         "split": {product: sources.to_json() for product, sources in made.sources.items()},
         "manifest": str(written.folder / "manifest.jsonl"),
         "contact_sheet": str(written.folder / "contact_sheet.png"),

@@ -1,7 +1,8 @@
 """The eleven hybrids of ASBench: every combination of FractalAD, DRAEM, AnomalyDiffusion and MemSeg, as lists of methods.
 
-A hybrid is a name that stands for its members wherever methods are listed (`--synth asbench_fractal_draem`). They are the variants
-that the benchmark ran, preset `asbench`; AnomalyDiffusion takes part with pictures made before (`precomputed`), as it does there.
+A hybrid is a name that stands for its members wherever methods are listed (`--synth asbench_fractal_draem`). Its members are
+the variants that the benchmark ran, preset `asbench`; AnomalyDiffusion takes part with pictures made before (`precomputed`), as
+it does there.
 """
 
 from __future__ import annotations

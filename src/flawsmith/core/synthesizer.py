@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 from flawsmith.core.methods import MethodRecipe
@@ -26,6 +27,7 @@ class SynthesizerTraits:
         local: the image equals the normal wherever the mask is False.
         coarse_label: the mask may cover pixels that did not change.
         batch_exact: an anomaly does not depend on the other requests of its batch.
+        twins: every anomaly comes with the same picture without it.
         takes_mask: it puts the defect where `Request.mask` says; otherwise it refuses such a request.
         min_side: smallest height and width it accepts, pixels.
         nonempty: least share of requests that end in an anomaly, over many seeds on a textured image.
@@ -39,15 +41,41 @@ class SynthesizerTraits:
     local: bool = True
     coarse_label: bool = False
     batch_exact: bool = True
+    twins: bool = True
     takes_mask: bool = False
     min_side: int = 32
     nonempty: float = 0.95
     area: tuple[float, float] = (0.0, 1.0)
 
 
+@dataclass(frozen=True)
+class Heritage:
+    """What a fitted synthesizer brings into a run from before it.
+
+    Args:
+        ids: the samples that its pictures were made from, or that it learned from.
+        real: (defect, stem) of real anomalies that it learned from and that are known by name alone.
+        uses_real_anomalies: real anomalies took part, known by name or not.
+        warnings: what a reader of the results must know, one sentence each.
+        folders: what it reads; results are kept out of them.
+        state: digest of the files in them; empty where there are none.
+    """
+
+    ids: frozenset[str] = frozenset()
+    real: frozenset[tuple[str, str]] = frozenset()
+    uses_real_anomalies: bool = False
+    warnings: tuple[str, ...] = ()
+    folders: tuple[Path, ...] = ()
+    state: str = ""
+
+
 @runtime_checkable
 class Synthesizer(Protocol):
-    """Makes labelled anomalies. Usually a subclass of `flawsmith.core.methods.Method`."""
+    """Makes labelled anomalies. Usually a subclass of `flawsmith.core.methods.Method`.
+
+    Two members are optional: `check_needs()` refuses, before any work, to go on without what no support set can give; `heritage`
+    tells, once fitted, what comes from before this run.
+    """
 
     name: ClassVar[str]
     traits: ClassVar[SynthesizerTraits]
@@ -68,3 +96,31 @@ class Synthesizer(Protocol):
     def from_params(cls, params: Any) -> Self:
         """Build from plain values."""
         ...
+
+
+def check_needs(synthesizer: Synthesizer) -> None:
+    """Refuse a synthesizer that lacks what no support set can give it; no image is opened.
+
+    Raises:
+        NeedUnmet: it says what is missing.
+        DataError: what is given cannot be used.
+    """
+    if hasattr(synthesizer, "check_needs"):
+        synthesizer.check_needs()
+
+
+def heritage_of(synthesizer: Synthesizer) -> Heritage:
+    """What a fitted synthesizer brings from before this run; nothing for one that does not tell."""
+    return getattr(synthesizer, "heritage", Heritage())
+
+
+def together(heritages: Sequence[Heritage]) -> Heritage:
+    """One heritage of several."""
+    return Heritage(
+        ids=frozenset().union(*(heritage.ids for heritage in heritages)),
+        real=frozenset().union(*(heritage.real for heritage in heritages)),
+        uses_real_anomalies=any(heritage.uses_real_anomalies for heritage in heritages),
+        warnings=tuple(dict.fromkeys(warning for heritage in heritages for warning in heritage.warnings)),
+        folders=tuple(folder for heritage in heritages for folder in heritage.folders),
+        state="+".join(heritage.state for heritage in heritages if heritage.state),
+    )

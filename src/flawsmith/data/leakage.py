@@ -8,6 +8,9 @@
 | group | one group in two splits | error E_GROUP |
 | label | equal pixels under two labels, anywhere | error E_LABEL_CONFLICT |
 | synthetic | a synthetic picture in the test split, or one made from a test picture | error E_SYNTHETIC |
+
+`check_heritage` is the last level for pictures that were made before and come with a synthesizer: they are known by the names of
+what they were made from.
 """
 
 from __future__ import annotations
@@ -18,12 +21,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from flawsmith.core.errors import DataError
 from flawsmith.core.progress import track
 from flawsmith.core.samples import Sample
 from flawsmith.core.seeding import Seed
+from flawsmith.core.synthesizer import Heritage
 from flawsmith.data.dataset import Dataset
 from flawsmith.data.fingerprints import Fingerprint, NearIndex, fingerprint, turned_digest
 from flawsmith.data.problems import SHOWN, Problem, collect, raise_errors
+from flawsmith.data.tree import IMAGE_SUFFIXES, split_suffix
 
 BACKGROUND_PAIRS = 4000
 LEAST_RATIO = 5.0
@@ -92,6 +98,61 @@ def check_leakage(dataset: Dataset, support: Iterable[Sample] = ()) -> LeakageRe
     report = find_leaks(replace(dataset, samples=(*dataset.samples, *more)))
     raise_errors(report.problems)
     return report
+
+
+def check_heritage(dataset: Dataset, heritage: Heritage, who: str) -> tuple[str, ...]:
+    """Refuse what a synthesizer brings from before this run, where it was made from photographs that are tested on now.
+
+    A photograph is known by its id, or by as much of its path as is told (`train/good/000.png`, `000`); where several photographs
+    fit, one of them outside the test side is enough to let it pass.
+
+    Args:
+        dataset: the samples on their sides.
+        heritage: what the synthesizer tells.
+        who: its name, for messages.
+
+    Returns:
+        What a reader of the results must know.
+
+    Raises:
+        DataError: E_SYNTHETIC, with every such photograph.
+    """
+    named = _named(dataset.samples)
+    known = [found for name in sorted(heritage.ids) if (found := _photographs(name, named))]
+    learned = [s for s in dataset.samples if s.split == "test" and (s.defect, s.id.split("/", 3)[-1]) in heritage.real]
+    tested = [found[0] for found in known if _sides(found) == {"test"}] + learned
+    if tested:
+        raise DataError(
+            "E_SYNTHETIC",
+            f"{who} brings pictures made from {tested[0].source.location} ({len(tested)} such photographs), which is on the test "
+            f"side of this split; expected pictures made from what is trained on: use the split and seed that they were made with, "
+            f"or make them again with those of this training",
+            _files(tested),
+        )
+    held_out = sum(_sides(found) == {"val"} for found in known)
+    if not held_out:
+        return heritage.warnings
+    of = sum(sample.split == "val" and sample.is_normal for sample in dataset.samples)
+    told = f"{who} brings pictures made from {held_out} of the {of} normals that are held out for the threshold"
+    return (*heritage.warnings, told)
+
+
+def _named(samples: Iterable[Sample]) -> Mapping[str, list[Sample]]:
+    """Every end of an id that begins at one of its parts → the samples with that end."""
+    named: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        parts = sample.id.split("/")
+        for start in range(len(parts)):
+            named["/".join(parts[start:])].append(sample)
+    return named
+
+
+def _photographs(name: str, named: Mapping[str, list[Sample]]) -> list[Sample]:
+    """The samples that a name may mean: an id, or the longest end of a path that is an end of an id."""
+    stem, suffix = split_suffix(name)
+    parts = (stem if suffix in IMAGE_SUFFIXES else name).split("/")
+    ends = ("/".join(parts[start:]) for start in range(len(parts)))
+    return next((named[end] for end in ends if end in named), [])
 
 
 def find_leaks(dataset: Dataset, prints: Mapping[str, Fingerprint] | None = None) -> LeakageReport:

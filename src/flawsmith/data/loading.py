@@ -64,7 +64,7 @@ def open_folder(root: str | Path, layout: str = AUTO) -> Opened:
         raise DataError(
             "E_LAYOUT",
             f"{root} is a set of synthetic defects ({SYNTHETIC}), not photographs; expected the folder it was made from: train "
-            f"on that one with --synth",
+            f"on that one with --synth precomputed --set precomputed.folder={root}",
             [str(root)],
         )
     if not tree.top.has_images:

@@ -27,6 +27,14 @@ def resize_mask(mask: Mask, size: tuple[int, int]) -> Mask:
     return _area_then_linear(mask.astype(np.float32), size) >= 0.5 - rounding
 
 
+def resize_mask_nearest(mask: Mask, size: tuple[int, int]) -> Mask:
+    """Resize bool H×W by nearest pixel, for labels that other tools made: each pixel says what the one at its centre said."""
+    if mask.shape == tuple(size):
+        return mask.copy()
+    values = cv2.resize(np.ascontiguousarray(mask).view(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+    return np.asarray(values, np.uint8).view(np.bool_)
+
+
 def resize_map(anomaly_map: Map, size: tuple[int, int]) -> Map:
     """Resize float32 H×W bilinearly, pixel centres at half positions (`align_corners=False`)."""
     if anomaly_map.shape == tuple(size):

@@ -35,10 +35,10 @@ from flawsmith.core.registry import build_detector, build_synthesizer, detectors
 from flawsmith.core.requests import Request
 from flawsmith.core.samples import Region, Sample, SupportSet
 from flawsmith.core.seeding import Seed
-from flawsmith.core.synthesizer import Synthesizer
+from flawsmith.core.synthesizer import Synthesizer, check_needs, heritage_of
 from flawsmith.data.dataset import Dataset
 from flawsmith.data.fingerprints import turned_digest
-from flawsmith.data.leakage import check_leakage
+from flawsmith.data.leakage import check_heritage, check_leakage
 from flawsmith.data.resize import resize_image
 from flawsmith.data.splits import Split, hold_out, make_split, support_set
 from flawsmith.inspection.inspector import FINGERPRINT, MARKER, Inspector, Origin
@@ -172,6 +172,7 @@ def train_recipe(
     prepared = _prepare(chosen, recipe)
     if out is None:
         return _fitted(chosen, recipe, prepared, None, command)
+    refuse_overlap(out, [folder for synthesizer, _ in prepared.sources for folder in heritage_of(synthesizer).folders])
     with _staging(staging_of(out), prepared.fingerprint) as staging:
         inspector = _fitted(chosen, recipe, prepared, staging, command)
         _settle(inspector, staging, out, replaceable)
@@ -230,11 +231,15 @@ def _prepare(data: Dataset, recipe: TrainingRecipe) -> _Prepared:
     few = _few_warning(data, recipe, len(support.normals))
     support = replace(support, normals=normals)
     fitted = tuple((synthesizer.fit(support), weight) for synthesizer, weight in sources)
+    _refuse_twinless(detector, fitted)
+    heritages = [(synthesizer.name, heritage_of(synthesizer)) for synthesizer, _ in fitted]
+    before = [warning for name, heritage in heritages for warning in check_heritage(applied, heritage, name)]
     seen = (*support.normals, *support.anomalies, *held_out)
     digests = tuple(turned_digest(sample.image()) for sample in track(seen, "noting what is learned from"))
-    told = [__version__, recipe.digest(), split.digest, sorted(support.ids), digests]
+    told = [__version__, recipe.digest(), split.digest, sorted(support.ids), digests, [told.state for _, told in heritages]]
     fingerprint = sha256_bytes(canonical_json(told).encode())
-    return _Prepared(detector, fitted, split, support, held_out, (*split.flags, *few, *leaks.warnings), digests, fingerprint)
+    warnings = (*split.flags, *few, *leaks.warnings, *dict.fromkeys(before))
+    return _Prepared(detector, fitted, split, support, held_out, warnings, digests, fingerprint)
 
 
 def _few_warning(data: Dataset, recipe: TrainingRecipe, learned_from: int) -> tuple[str, ...]:
@@ -255,6 +260,8 @@ def _validation_share(recipe: TrainingRecipe, normals: int) -> float:
 
 def _refuse_unmet(detector: Detector, recipe: TrainingRecipe, sources: Sequence[tuple[Synthesizer, float]]) -> None:
     needs = detector.traits.needs
+    for synthesizer, _ in sources:
+        check_needs(synthesizer)
     learns = "anomalies" in detector.traits.learns_from
     if not learns and (unused := _only_for_learners(recipe)):
         raise UsageError(
@@ -274,6 +281,16 @@ def _refuse_unmet(detector: Detector, recipe: TrainingRecipe, sources: Sequence[
         near = max(needs.multiple, round(detector.size / needs.multiple) * needs.multiple)
         raise NeedUnmet(
             detector.name, f"a size that is a multiple of {needs.multiple} (it is {detector.size})", f"set size={near}"
+        )
+
+
+def _refuse_twinless(detector: Detector, sources: Sequence[tuple[Synthesizer, float]]) -> None:
+    twinless = next((synthesizer.name for synthesizer, _ in sources if not synthesizer.traits.twins), None)
+    if detector.traits.needs.paired == "required" and twinless:
+        raise NeedUnmet(
+            detector.name,
+            f"beside each anomaly the same picture without it (some of {twinless} have none)",
+            f"add the origins, leave {twinless} out of --synth, or choose a detector that needs none",
         )
 
 

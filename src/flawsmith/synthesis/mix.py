@@ -20,7 +20,7 @@ from flawsmith.core.recipes import WeightedMethod
 from flawsmith.core.registry import build_synthesizer
 from flawsmith.core.requests import Anomaly, Request
 from flawsmith.core.samples import SupportSet
-from flawsmith.core.synthesizer import Synthesizer, SynthesizerTraits
+from flawsmith.core.synthesizer import Heritage, Synthesizer, SynthesizerTraits, check_needs, heritage_of, together
 
 TRAITS = SynthesizerTraits(nonempty=0.9)
 """What every mix keeps; an instance promises what its members do."""
@@ -59,9 +59,9 @@ class Mix(Method):
         """The members themselves, in order."""
         return tuple(build_synthesizer(member.method) for member in self.members)
 
-    @cached_property
+    @property
     def combined_traits(self) -> SynthesizerTraits:
-        """What all members promise together."""
+        """What all members promise together, as they are now: fitting can make a promise firmer."""
         traits = [member.traits for member in self.built]
         return SynthesizerTraits(
             makes=frozenset().union(*(t.makes for t in traits)),
@@ -71,11 +71,26 @@ class Mix(Method):
             local=all(t.local for t in traits),
             coarse_label=any(t.coarse_label for t in traits),
             batch_exact=all(t.batch_exact for t in traits),
+            twins=all(t.twins for t in traits),
             takes_mask=all(t.takes_mask for t in traits),
             min_side=max(t.min_side for t in traits),
             nonempty=min(t.nonempty for t in traits),
             area=(min(t.area[0] for t in traits), max(t.area[1] for t in traits)),
         )
+
+    def check_needs(self) -> None:
+        """Refuse a mix with a member that lacks what no support set can give it.
+
+        Raises:
+            NeedUnmet: from the member.
+        """
+        for member in self.built:
+            check_needs(member)
+
+    @property
+    def heritage(self) -> Heritage:
+        """What the members bring from before this run, together."""
+        return together([heritage_of(member) for member in self.built])
 
     def fit(self, support: SupportSet) -> Self:
         """Fit every member; returns self."""

@@ -16,7 +16,7 @@ from flawsmith.core.registry import build_synthesizer, synthesizers
 from flawsmith.core.requests import Anomaly, Provenance, Request
 from flawsmith.core.samples import GOOD, Sample, SupportSet
 from flawsmith.core.seeding import Seed
-from flawsmith.core.synthesizer import Synthesizer
+from flawsmith.core.synthesizer import Heritage, Synthesizer, check_needs, heritage_of, together
 from flawsmith.data.dataset import Dataset
 from flawsmith.data.resize import resize_image
 from flawsmith.data.splits import AUTO
@@ -97,6 +97,13 @@ class SyntheticSet(Sequence[Anomaly]):
             return normals[index % self.recipe.n // len(self.sources) % len(normals)]
         return normals[int(seed.numpy("normal").integers(len(normals)))]
 
+    def heritages(self) -> dict[str, Heritage]:
+        """By product, what its synthesizers bring from before this run; they are fitted for it."""
+        members = range(len(self.recipe.methods)) if self._in_turn else (None,)
+        return {
+            product: together([heritage_of(self._synthesizer(product, member)) for member in members]) for product in self.sources
+        }
+
     @property
     def _size(self) -> tuple[int, int] | None:
         return (self.recipe.size, self.recipe.size) if self.recipe.size else None
@@ -147,12 +154,14 @@ def synthesize(
         BadParameter: a number out of range, or a defect name that cannot name a folder.
         UnknownName: no such method, preset, split policy or product.
         UsageError: real anomalies are given to methods that use none.
-        NeedUnmet: a method works from real anomalies, and a product has none for it.
+        NeedUnmet: a method works from real anomalies, and a product has none for it, or from a folder that is not named.
         DataError: a product without a normal to start from (E_EMPTY_SPLIT), an anomaly in a training folder, or fewer anomalies
             than asked for (E_FEW).
     """
     weighted = parse_methods(methods, settings) if isinstance(methods, str) else tuple(methods)
     built = [build_synthesizer(m.method) for m in weighted]
+    for method in built:
+        check_needs(method)
     spelled = [WeightedMethod(method=b.recipe(), weight=m.weight) for b, m in zip(built, weighted, strict=True)]
     fields = {"n": n, "seed": seed, "size": size, "defect": defect, "product": product, "layout": data.layout, "split": split}
     recipe = SynthesisRecipe.parse({"methods": spelled, "defect_shots": defect_shots, "mixing": mixing, **fields}, "synthesis")

@@ -94,6 +94,7 @@ def write_set(made: SyntheticSet, out: Path, *, workers: int = 0, clean: bool = 
     replaceable = HEADER if overwrite else None
     refuse_overlap(out, [Path(made.data["root"])])
     refuse_taken(out, replaceable=replaceable)
+    refuse_overlap(out, [folder for heritage in made.heritages().values() for folder in heritage.folders])
     staging = staging_of(out)
     with output_errors(staging), _growing(staging):
         done = _open_staging(staging, made, clean)
@@ -146,7 +147,8 @@ def _clear(staging: Path) -> None:
 def _identity(made: SyntheticSet, clean: bool) -> str:
     """Digest of the recipe, the version and the state of every file the set starts from."""
     stamps = {name: [_stamp(s) for s in (*support.normals, *support.anomalies)] for name, support in made.supports.items()}
-    return sha256_bytes(canonical_json([__version__, made.recipe.model_dump(mode="json"), clean, stamps]).encode())
+    before = [heritage.state for heritage in made.heritages().values()]
+    return sha256_bytes(canonical_json([__version__, made.recipe.model_dump(mode="json"), clean, stamps, before]).encode())
 
 
 def _stamp(sample: Sample) -> list[Any]:
@@ -158,6 +160,9 @@ def _stamp(sample: Sample) -> list[Any]:
 
 
 def _header(made: SyntheticSet, clean: bool) -> dict[str, Any]:
+    before = made.heritages()
+    supports = made.supports.items()
+    real = any(support.anomalies for _, support in supports)
     return {
         "format": FORMAT,
         "version": __version__,
@@ -166,8 +171,10 @@ def _header(made: SyntheticSet, clean: bool) -> dict[str, Any]:
         "clean": clean,
         "data": dict(made.data),
         "split": {name: sources.to_json() for name, sources in made.sources.items()},
-        "uses_real_anomalies": any(support.anomalies for support in made.supports.values()),
-        "trained_on": {name: sorted(support.ids) for name, support in made.supports.items()},
+        "uses_real_anomalies": real or any(heritage.uses_real_anomalies for heritage in before.values()),
+        "trained_on": {name: sorted(support.ids | before[name].ids) for name, support in supports},
+        "learned_from": {name: sorted(map(list, heritage.real)) for name, heritage in before.items()},
+        "warnings": sorted({warning for heritage in before.values() for warning in heritage.warnings}),
     }
 
 
