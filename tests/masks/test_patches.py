@@ -44,6 +44,16 @@ def test_a_centre_in_the_margin_moves_out_of_it():
     assert max(y + h for _, y, _, h in boxes) == 29
 
 
+def test_the_centre_lies_on_an_object_in_the_core_if_it_can():
+    rng, room = np.random.default_rng(7), np.zeros((100, 100), bool)
+    room[40, 30] = room[2, 2] = True
+    assert {(x + w // 2, y + h // 2) for x, y, w, h in (square_patch((100, 100), rng, foreground=room) for _ in range(50))} == {
+        (30, 40)
+    }
+    room[40, 30] = False
+    assert all(x == y == 0 for x, y, _, _ in (square_patch((100, 100), rng, foreground=room) for _ in range(50)))
+
+
 def test_the_border_cuts_patches_whose_centre_is_near_it():
     rng = np.random.default_rng(4)
     boxes = [square_patch((256, 256), rng) for _ in range(2000)]

@@ -27,15 +27,24 @@ DOCS = Path(__file__).parents[2] / "docs" / "synthesis"
 
 MEMBERS = [{"method": {"name": "draem"}, "weight": 2}, {"method": {"name": "cutpaste"}}]
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "cutout": ("cutout", {}),
+    "cutout-asbench": ("cutout", {"preset": "asbench"}),
+    "cutout-noise": ("cutout", {"fill": "noise"}),
     "cutpaste": ("cutpaste", {}),
     "cutpaste-asbench": ("cutpaste", {"preset": "asbench"}),
+    "cutpaste-normals": ("cutpaste", {"source": "normals"}),
     "cutpaste_scar": ("cutpaste_scar", {}),
     "cutpaste_scar-asbench": ("cutpaste_scar", {"preset": "asbench"}),
+    "disc_shift": ("disc_shift", {}),
+    "disc_shift-asbench": ("disc_shift", {"preset": "asbench"}),
     "draem": ("draem", {}),
     "draem-asbench": ("draem", {"preset": "asbench"}),
     "draem-normals": ("draem", {"textures": "normals"}),
+    "fpi": ("fpi", {}),
+    "fpi-levels": ("fpi", {"levels": 4, "tolerance": 8}),
     "mix": ("mix", {"members": MEMBERS}),
     "mix-scar": ("mix", {"members": [*MEMBERS, {"method": {"name": "cutpaste_scar"}}]}),
+    "riad": ("riad", {}),
 }
 
 

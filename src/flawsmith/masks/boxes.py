@@ -23,6 +23,36 @@ def random_box(extent: tuple[int, int], shape: tuple[int, ...], rng: np.random.G
     return int(rng.integers(shape[1] - w + 1)), int(rng.integers(shape[0] - h + 1)), w, h
 
 
+def box_around(centre: tuple[int, int], half: int, shape: tuple[int, ...]) -> Box:
+    """The square of side 2 · `half` around a (row, column), cut at the image's borders."""
+    top, left = (max(0, at - half) for at in centre)
+    bottom, right = (min(side, at + half) for at, side in zip(centre, shape, strict=False))
+    return left, top, right - left, bottom - top
+
+
+def random_pixel(room: Mask, rng: np.random.Generator) -> tuple[int, int] | None:
+    """(row, column) of a True pixel, uniform over all of them; None where there is none."""
+    places = np.flatnonzero(room)
+    if not len(places):
+        return None
+    row, column = divmod(int(places[int(rng.integers(len(places)))]), room.shape[1])
+    return row, column
+
+
+def middle(side: int, core: float) -> tuple[int, int]:
+    """First and one past the last place of the middle share of an axis."""
+    first = int(side * (1 - core) / 2)
+    return first, max(first + 1, int(side * (1 + core) / 2))
+
+
+def in_core(room: Mask, core: float) -> Mask:
+    """A mask's pixels in the middle share of both axes; where it has none there, all of them."""
+    rows, columns = (slice(*middle(side, core)) for side in room.shape)
+    kept = np.zeros_like(room)
+    kept[rows, columns] = room[rows, columns]
+    return kept if kept.any() else room
+
+
 def box_of(mask: Mask) -> Box:
     """The bounding box of a mask's pixels."""
     x, y, w, h = cv2.boundingRect(mask.view(np.uint8))

@@ -11,7 +11,8 @@ from math import ceil
 
 import numpy as np
 
-from flawsmith.masks.boxes import Box
+from flawsmith.core.arrays import Mask
+from flawsmith.masks.boxes import Box, in_core, random_pixel
 
 HALF_WIDTH = (0.05, 0.2)
 CORE = 0.8
@@ -23,29 +24,38 @@ def square_patch(
     half_width: tuple[float, float] = HALF_WIDTH,
     core: float = CORE,
     margin: int = 0,
+    foreground: Mask | None = None,
 ) -> Box:
     """A square, cut at the image's border.
 
     Args:
         shape: of the image, (H, W, …).
-        rng: the only source of draws; three numbers of it.
+        rng: the only source of draws.
         half_width: least and largest half of the square's side, as shares of the smaller side of the image; whole pixels from
             the least up to, but without, the largest, and at least one.
         core: share of each axis, in its middle, that holds the centre.
         margin: pixels at the border that stay outside.
+        foreground: bool H×W; the centre lies on it, in the core where it has a pixel there.
     """
     height, width = shape[:2]
     across, down, size = rng.random(3).tolist()
     low, high = (round(share * min(height, width)) for share in half_width)
     low = max(1, low)
     half = low + int(size * max(1, high - low))
-    left, right = _cut(across, half, width, core, margin)
-    top, bottom = _cut(down, half, height, core, margin)
+    on_object = None if foreground is None else random_pixel(in_core(foreground, core), rng)
+    row, column = on_object or (_in_core(down, height, core), _in_core(across, width, core))
+    left, right = _cut(column, half, width, margin)
+    top, bottom = _cut(row, half, height, margin)
     return left, top, right - left, bottom - top
 
 
-def _cut(draw: float, half: int, side: int, core: float, margin: int) -> tuple[int, int]:
-    """The ends of a stretch around a centre that `draw` in [0, 1) picks from the core of an axis."""
+def _in_core(draw: float, side: int, core: float) -> int:
+    """The place that `draw` in [0, 1) picks from the core of an axis."""
     first = ceil(side * (1 - core) / 2)
-    centre = min(max(margin, first + int(draw * (side - 2 * first + 1))), side - margin)
+    return first + int(draw * (side - 2 * first + 1))
+
+
+def _cut(centre: int, half: int, side: int, margin: int) -> tuple[int, int]:
+    """The ends of a stretch around a centre, inside the margin."""
+    centre = min(max(margin, centre), side - margin)
     return max(margin, centre - half), min(side - margin, centre + half)

@@ -11,6 +11,13 @@ from flawsmith.core.synthesizer import Synthesizer, SynthesizerTraits
 
 ENTRIES = (
     Entry(
+        "cutout",
+        "flawsmith.synthesis.cutout:CutOut",
+        "blank a square of the picture",
+        "DeVries and Taylor, Cutout, arXiv 2017",
+        SynthesizerTraits(takes_mask=True, area=(0.01, 0.03)),
+    ),
+    Entry(
         "cutpaste",
         "flawsmith.synthesis.cutpaste:CutPaste",
         "cut a rectangle out of the picture and paste it elsewhere",
@@ -25,6 +32,13 @@ ENTRIES = (
         SynthesizerTraits(area=(0.0005, 0.01)),
     ),
     Entry(
+        "disc_shift",
+        "flawsmith.synthesis.disc_shift:DiscShift",
+        "add a constant to a disc; ASBench calls it FPI",
+        "Tan et al., FPI, MELBA 2022; as wired by ASBench",
+        SynthesizerTraits(takes_mask=True, area=(0.01, 0.03)),
+    ),
+    Entry(
         "draem",
         "flawsmith.synthesis.draem:Draem",
         "blend a foreign texture in under a Perlin mask",
@@ -32,11 +46,25 @@ ENTRIES = (
         SynthesizerTraits(needs=frozenset({"normal", "textures"}), takes_mask=True, nonempty=0.9, area=(0.02, 0.1)),
     ),
     Entry(
+        "fpi",
+        "flawsmith.synthesis.fpi:Fpi",
+        "mix a square of another normal into the picture",
+        "Tan et al., FPI, MELBA 2022",
+        SynthesizerTraits(needs=frozenset({"normal", "normals"}), takes_mask=True, area=(0.03, 0.12)),
+    ),
+    Entry(
         "mix",
         "flawsmith.synthesis.mix:Mix",
         "several synthesizers by weight, written draem:2,cutpaste:1",
         "Hybrid strategies of ASBench; own sampling",
         SynthesizerTraits(nonempty=0.9),
+    ),
+    Entry(
+        "riad",
+        "flawsmith.synthesis.riad:Riad",
+        "remove cells of a grid inside a rectangle",
+        "Zavrtanik et al., RIAD, Pattern Recognition 2021",
+        SynthesizerTraits(takes_mask=True, area=(0.05, 0.11)),
     ),
 )
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from flawsmith.appearance.pasting import difference, differs, paste
+from flawsmith.appearance.pasting import differing, differs, paste
 from flawsmith.appearance.photometry import colour_jitter
 from flawsmith.core.arrays import Image, Mask
 from flawsmith.core.synthesizer import SynthesizerTraits
@@ -36,7 +36,7 @@ class CutPaste(TrainingFree):
         aspect_draw: `log_uniform`, or `coin` for the paper's fair coin between an upright and a flat patch.
         jitter: strength of the patch's change in brightness, contrast, saturation and hue; 0 pastes it as it is.
         require_change: draw again when the pasted picture equals the normal to within one level.
-        mask_from_diff: label the pixels that changed instead of the whole patch.
+        mask_from_diff: paste and label only the pixels that change by more than one level, instead of the whole patch.
     """
 
     name: ClassVar[str] = "cutpaste"
@@ -69,11 +69,14 @@ class CutPaste(TrainingFree):
             support = _support(target, foreground, mask)
             if support is not None and not support.any():
                 continue
-            changed = paste(image, colour_jitter(origin[inside(source)], rng, self.jitter), target, support)
+            patch = colour_jitter(origin[inside(source)], rng, self.jitter)
+            if self.mask_from_diff:
+                apart = differing(patch, image[inside(target)])
+                support = apart if support is None else apart & support
+            changed = paste(image, patch, target, support)
             if not self.require_change or differs(image, changed, target):
-                label = difference(image, changed, target) if self.mask_from_diff else support
                 told = {"source": source, "target": target, **drawn}
-                return Placed(changed, framed(label, target, image.shape), told, attempt)
+                return Placed(changed, framed(support, target, image.shape), told, attempt)
         return Placed(image, np.zeros(image.shape[:2], bool), attempts=ATTEMPTS)
 
     def _origin(self, scene: Scene) -> tuple[Image, Mask | None, dict[str, str]]:
