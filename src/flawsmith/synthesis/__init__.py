@@ -32,6 +32,13 @@ ENTRIES = (
         SynthesizerTraits(area=(0.0005, 0.01)),
     ),
     Entry(
+        "destseg",
+        "flawsmith.synthesis.destseg:DeSTSeg",
+        "blend a texture in as it is under a Perlin mask",
+        "Zhang et al., DeSTSeg, CVPR 2023",
+        SynthesizerTraits(needs=frozenset({"normal", "textures"}), takes_mask=True, nonempty=0.85, area=(0.02, 0.1)),
+    ),
+    Entry(
         "disc_shift",
         "flawsmith.synthesis.disc_shift:DiscShift",
         "add a constant to a disc; ASBench calls it FPI",
