@@ -9,6 +9,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ALL = {
+    "synthesis": ["synthesis.py"],
     "patchcore": ["patchcore.py"],
     "toy_texture": ["toy_texture.py", "patchcore", "memseg", "--seeds", "1"],
 }

@@ -3,11 +3,12 @@
     python benchmarks/synthesis.py [--methods draem,nsa] [--sizes 256,1024] [--samples 200] [--repeats 3] [--json FILE]
 
 Milliseconds are medians (of a mix, means) over `--samples` single requests, warm, textures and normals decoded; the least of
-`--repeats` such medians, each taken in turn with the reference's in blocks of 20, so that a busy machine slows both. At 1024 pixels
-a tenth of the samples. The reference (`benchmarks/references/METHOD.py`) works on the same pictures and is cut short after
-`--seconds` per repeat, never below five samples. Images per second: two processes with one thread each answer requests for a second
-and a half side by side; nothing is written. `target`: milliseconds at 256 pixels that the method is held to. `stated`: what the
-original code took on a 2-core x86 machine; the plain reference must not need more than 1.3 times that, or the ratio says nothing.
+`--repeats` such medians, each taken in turn with the reference's in blocks of 20, so that a busy machine slows both. At 1024
+pixels a tenth of the samples. The reference (`benchmarks/references/METHOD.py`) works on the same pictures and is cut short
+after `--seconds` per repeat, never below five samples. Images per second: two processes with one thread each answer requests
+for a second and a half side by side; nothing is written. `target`: milliseconds at 256 pixels that the method is held to.
+`stated`: what the original code took on a 2-core x86 machine; the plain reference must not need more than 1.3 times that, or
+the ratio says nothing.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Plain implementations to measure against: each written straight from its paper's formulas, as a competent author would have.
 
-One file per method, `make(image, inputs, rng) -> (image, mask)` in each, and a further `make_<preset>` where a preset has a figure
-of its own. They use NumPy, OpenCV, Pillow, SciPy and scikit-image in the obvious way: dense noise, one operator after the other, a
-sparse factorisation or `cv2.seamlessClone` for Poisson. None of them imports Flawsmith, so that no shortcut of ours is in them; none
-is slow on purpose. What is drawn (places, sizes, strengths) has the distributions of the method's own page.
+One file per method, `make(image, inputs, rng) -> (image, mask)` in each, and a further `make_<preset>` where a preset has a
+figure of its own. They use NumPy, OpenCV, Pillow, SciPy and scikit-image in the obvious way: dense noise, one operator after
+the other, a sparse factorisation or `cv2.seamlessClone` for Poisson. None of them imports Flawsmith, so that no shortcut of
+ours is in them; none is slow on purpose. What is drawn (places, sizes, strengths) has the distributions of the method's own
+page.
 """
 
 from __future__ import annotations
