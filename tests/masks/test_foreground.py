@@ -1,6 +1,7 @@
 import cv2
 import numpy as np
 import pytest
+import skimage.data
 
 from flawsmith.core.errors import BadParameter, DataError, EmptyForeground, UnknownName
 from flawsmith.masks.foreground import foreground_mask, parse_rule
@@ -41,6 +42,15 @@ def test_finds_a_plain_disc(rule, inside, outside):
 
 def test_none_restricts_nothing():
     assert foreground_mask(parse_rule("none"), scene()[0], "p/train/good/0") is None
+
+
+@pytest.mark.parametrize("texture", ["brick", "grass", "gravel"])
+def test_auto_takes_a_surface_that_fills_the_picture_whole(texture):
+    photograph = getattr(skimage.data, texture)()
+    for y, x in ((0, 0), (100, 250), (256, 256)):
+        pixels = np.repeat(photograph[y : y + 256, x : x + 256, None], 3, axis=2)
+        assert foreground_mask(parse_rule("auto"), pixels, "p/train/good/0").all()
+        assert not foreground_mask(parse_rule("otsu"), pixels, "p/train/good/0").all()
 
 
 def test_an_estimate_too_small_becomes_everything():
