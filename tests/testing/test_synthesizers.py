@@ -1,7 +1,12 @@
 """Every registered synthesizer passes every check, and every check catches a synthesizer that breaks its clause."""
 
+import atexit
 import functools
+import json
+import shutil
 import socket
+import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,20 +15,28 @@ import numpy as np
 import pytest
 from pydantic import Field, PrivateAttr
 
-from flawsmith.core.errors import NotFitted, UnknownName
+from flawsmith.appearance.textures import open_bank
+from flawsmith.core.errors import BadParameter, NotFitted, UnknownName
 from flawsmith.core.methods import Method, MethodRecipe
 from flawsmith.core.registry import Entry, build_synthesizer, synthesizers
 from flawsmith.core.requests import Anomaly, Provenance
 from flawsmith.core.samples import GOOD
 from flawsmith.core.seeding import Seed
 from flawsmith.core.synthesizer import SynthesizerTraits
+from flawsmith.data.dataset import Dataset
 from flawsmith.masks.boxes import inside, random_box
+from flawsmith.synthesis.sets import synthesize
 from flawsmith.synthesis.training_free import Placed, Scene, TrainingFree
+from flawsmith.synthesis.writing import write_set
 from flawsmith.testing.report import NotConforming
 from flawsmith.testing.synthesizer_case import SynthesizerCase
 from flawsmith.testing.synthesizers import CHECKS, check_synthesizer
+from flawsmith.testing.toy import toy_normals
 
 DOCS = Path(__file__).parents[2] / "docs" / "synthesis"
+
+BEFORE = "a folder that a test fills"
+"""Stands for the folder of a small set."""
 
 MEMBERS = [{"method": {"name": "draem"}, "weight": 2}, {"method": {"name": "cutpaste"}}]
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -51,7 +64,11 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "fpi-levels": ("fpi", {"levels": 4, "tolerance": 8}),
     "mix": ("mix", {"members": MEMBERS}),
     "mix-scar": ("mix", {"members": [*MEMBERS, {"method": {"name": "cutpaste_scar"}}]}),
+    "mix-precomputed": ("mix", {"members": [*MEMBERS, {"method": {"name": "precomputed", "params": {"folder": BEFORE}}}]}),
+    "precomputed": ("precomputed", {"folder": BEFORE}),
+    "precomputed-types": ("precomputed", {"folder": BEFORE, "weights": "uniform_type", "max_per_type": 5}),
     "riad": ("riad", {}),
+    "riad-exact": ("riad", {"preset": "exact"}),
 }
 
 
@@ -60,8 +77,24 @@ def test_no_registered_method_stays_outside() -> None:
 
 
 @functools.cache
+def before() -> str:
+    """A set of dents and of anomalies with their methods' names, some without the clean picture, written once per process."""
+    folder = Path(tempfile.mkdtemp(prefix="flawsmith-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    data = Dataset("toy", folder / "normals", "folder", tuple(toy_normals(4, Seed(0), 96)))
+    dents = write_set(synthesize(data, "cutpaste", 8, defect="dent"), folder / "dents", clean=True)
+    write_set(synthesize(data, "draem,cutpaste", 8, seed=1), folder / "set")
+    shutil.copytree(dents.folder / "toy" / "dent", folder / "set" / "toy" / "dent")
+    with (folder / "set" / "manifest.jsonl").open("a", encoding="utf-8") as manifest:
+        manifest.write((dents.folder / "manifest.jsonl").read_text(encoding="utf-8"))
+    return str(folder / "set")
+
+
+@functools.cache
 def case_of(label: str) -> SynthesizerCase:
     name, params = CASES[label]
+    if BEFORE in repr(params):
+        params = json.loads(json.dumps(params).replace(BEFORE, before()))
     return SynthesizerCase(lambda: build_synthesizer(MethodRecipe(name=name, params=params)), DOCS)
 
 
@@ -262,6 +295,70 @@ class AcceptsTiny(Honest):
     def _check_image(self, image: Any, name: str) -> None: ...
 
 
+class GivesUpOnLarge(Honest):
+    def place(self, scene: Scene) -> Placed:
+        placed = super().place(scene)
+        return placed if scene.size[0] < 1000 else Placed(scene.image, np.zeros_like(placed.mask))
+
+
+class CropsLarge(Honest):
+    def _labelled(self, request: Any, image: Any, placed: Placed) -> Anomaly:
+        answer = super()._labelled(request, image, placed)
+        return altered(answer, image=answer.image[:512, :512].copy())
+
+
+class RefusesOddSizes(Honest):
+    def place(self, scene: Scene) -> Placed:
+        if any(side % 8 for side in scene.size):
+            raise BadParameter(f"a picture of {scene.size}; expected multiples of 8")
+        return super().place(scene)
+
+
+class Reddens(Honest):
+    def place(self, scene: Scene) -> Placed:
+        placed = super().place(scene)
+        placed.image[placed.mask, 0] = 255
+        return placed
+
+
+class SearchesLong(Honest):
+    def place(self, scene: Scene) -> Placed:
+        if scene.foreground is not None and scene.foreground.sum() == 1:
+            time.sleep(0.7)
+        return super().place(scene)
+
+
+class StumblesOverSpecks(Honest):
+    def place(self, scene: Scene) -> Placed:
+        placed = super().place(scene)
+        return placed if placed.mask.any() else replace(placed, mask=np.ones_like(placed.mask))
+
+
+class LooksForContrast(Honest):
+    def place(self, scene: Scene) -> Placed:
+        assert self._support is not None
+        if self._support.normals[0].image().std() == 0:
+            time.sleep(1.1)
+        return super().place(scene)
+
+
+class StumblesOverPlainTextures(Honest):
+    textures: str = "procedural"
+
+    def place(self, scene: Scene) -> Placed:
+        if self.textures != "procedural":
+            assert open_bank(self.textures).image(0, scene.size).std() > 0
+        return super().place(scene)
+
+
+class ContentWithOne(Honest):
+    traits: ClassVar[SynthesizerTraits] = replace(TRAITS, needs=frozenset({"normal", "normals"}))
+
+    def fit(self, support: Any) -> Any:
+        self._support = support
+        return self
+
+
 class DividesBySpread(Honest):
     def place(self, scene: Scene) -> Placed:
         assert scene.image.std() > 0
@@ -324,11 +421,13 @@ TEETH: dict[str, list[type[Method]]] = {
     "clean_is_the_twin_it_says": [
         with_answer(lambda a, _: altered(a, clean=a.image)),
         with_answer(lambda a, _: altered(a, clean=None)),
+        with_answer(lambda a, _: altered(a, clean=None, twin="none")),
     ],
     "soft_mask_lies_in_the_mask": [with_answer(lambda a, _: altered(a, soft_mask=np.ones(a.mask.shape, np.float32)))],
     "asked_mask_is_kept_or_refused": [AcceptsMasksUndeclared, IgnoresMasks],
     "asked_defect_is_named": [with_answer(lambda a, _: altered(a, defect="mine"))],
     "missing_normal_is_refused": [NeedsNothing],
+    "lone_normal_is_refused": [ContentWithOne],
     "same_seed_same_pixels": [Moody, AlwaysTheSame],
     "batch_and_order_do_not_matter": [CountsInBatch],
     "fresh_process_same_pixels": [HashesText],
@@ -336,8 +435,12 @@ TEETH: dict[str, list[type[Method]]] = {
     "spread_is_as_declared": [OftenNothing, TooLarge],
     "provenance_replays": [LosesDepth],
     "odd_sizes_work": [CropsToEight, AcceptsTiny],
+    "common_sizes_work": [GivesUpOnLarge, CropsLarge, RefusesOddSizes, with_answer(outside_pixel)],
+    "grey_stays_grey": [Reddens],
     "plain_pictures_work": [DividesBySpread],
     "foreground_confines": [LeavesForeground],
+    "hostile_foregrounds_end": [SearchesLong, StumblesOverSpecks, LeavesForeground],
+    "plain_sources_end": [LooksForContrast, DividesBySpread, StumblesOverPlainTextures],
     "extreme_parameters_work": [FailsAtTheEnd],
     "bad_parameters_are_named": [TakesAnything],
     "unknown_parameters_are_refused": [ForgivesUnknown],

@@ -57,13 +57,18 @@ class SynthesizerCase:
         """One of them, fitted on `support`."""
         return self.fitted()
 
+    @cached_property
+    def grey_method(self) -> Synthesizer:
+        """One of them, fitted on grey normals."""
+        return self.make().fit(self.support(grey=True))
+
     def fitted(self) -> Synthesizer:
         """A new one, fitted on `support`."""
         return self.make().fit(self.support())
 
-    def support(self) -> SupportSet:
-        """Three normals in colour, and real anomalies for methods that use them."""
-        normals = tuple(sample(picture(k), str(k)) for k in range(3))
+    def support(self, grey: bool = False) -> SupportSet:
+        """Three normals in colour or grey, and real anomalies, which are grey, for methods that use them."""
+        normals = tuple(sample(picture(k, grey=grey), str(k)) for k in range(3))
         traits = self.make().traits
         wants = traits.uses_real_anomalies or "references" in traits.needs
         return SupportSet(normals, tuple(toy_anomalies(4, ROOT, SIDE)) if wants else (), product="toy", dataset="toy")
