@@ -24,6 +24,7 @@ from flawsmith.masks.boxes import Box, inside
 OnEmpty = Literal["resample", "keep"]
 SMALLEST_CELL = 4
 STRIP_CELLS = 4
+CACHED = 1 << 16
 FALLBACK_QUANTILE = 0.95
 
 
@@ -77,8 +78,16 @@ def noise_of_angles(
     for strip in width.strips:
         start, stop = max(strip.start, x), min(strip.stop, x + w)
         if start < stop:
-            noise[:, start - x : stop - x] = left[:, strip.corners] @ strip.weights[:, start - strip.start : stop - strip.start]
+            weights = strip.weights[:, start - strip.start : stop - strip.start]
+            for part in _parts(h, stop - start):
+                noise[part, start - x : stop - x] = left[part, strip.corners] @ weights
     return noise
+
+
+def _parts(height: int, width: int) -> Iterator[slice]:
+    """Rows in parts whose product stays in the processor's cache."""
+    rows = max(1, CACHED // width)
+    return (slice(first, first + rows) for first in range(0, height, rows))
 
 
 class _Strip(NamedTuple):

@@ -1,218 +1,287 @@
-"""The shape families of UniADC: rectangles, lines, polygons and ellipses of three sizes, drawn inside a foreground.
+"""Draws masks of UniADC's families: rectangles, lines, polygons, ellipses, outlines, brushes, Perlin noise, the foreground.
 
-UniADC, appendix A and figure S2. Original code: cnulab/UniADC, utils/mask.py. All numbers are for a canvas of 512×512; lengths in
-pixels scale with the smaller side. Departs in four places: attempts are bounded; the mask is cut to the foreground last
-(`strict`); growing is an explicit dilation (`smooth`); a turned rectangle is drawn by its corners.
+UniADC, appendix A and figure S2. Original code: cnulab/UniADC, utils/mask.py. Sizes in pixels are for a canvas of 512×512 and
+scale with the smaller side. Departs in four places: attempts are bounded; the mask is cut to the foreground last (`strict`);
+growing is an explicit dilation (`smooth`); a turned rectangle is drawn by its corners. Everything after the outline happens in
+its bounding box.
 """
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from flawsmith.core.arrays import Mask
-from flawsmith.core.errors import BadParameter, EmptyForeground, UnknownName
-from flawsmith.core.priors import Size
-from flawsmith.masks.morphology import close, dilate
+from flawsmith.core.arrays import FloatArray, Mask
+from flawsmith.core.errors import BadParameter, EmptyForeground
+from flawsmith.masks.boxes import Box, box_of, inside
+from flawsmith.masks.brush import SUBPIXEL_BITS, draw_stroke, stroke
+from flawsmith.masks.families import MaskFamily, Shape
+from flawsmith.masks.morphology import Bits, close, dilate, widened
+from flawsmith.masks.perlin import draw_noise
 
 Smooth = Literal["dilate", "round"]
-Shape = Literal["rectangle", "line", "polygon", "ellipse"]
-Canvas = NDArray[np.uint8]
 
 CANVAS = 512
 CLOSING = 6
 ATTEMPTS = 100
-SUBPIXEL_BITS = 4
+TURN = 90.0
+THRESHOLD = 0.5
+
+
+class DrawnMask(NamedTuple):
+    """A mask and the name of the family it is of.
+
+    Args:
+        mask: bool H×W.
+        family: as in `families.FAMILIES`.
+    """
+
+    mask: Mask
+    family: str
 
 
 @dataclass(frozen=True)
-class ShapeFamily:
-    """One row of UniADC's table.
+class _Room:
+    """Where shapes may lie: the image's size, the foreground's box, area and pixels (None: everywhere)."""
+
+    shape: tuple[int, int]
+    box: Box
+    area: int
+    mask: Mask | None
+    parity: bool
+
+    @property
+    def scale(self) -> float:
+        return min(self.shape) / CANVAS
+
+
+def draw_mask(
+    families: Sequence[MaskFamily],
+    shape: tuple[int, int],
+    rng: np.random.Generator,
+    *,
+    foreground: Mask | None = None,
+    smooth: Smooth = "dilate",
+    attempts: int = ATTEMPTS,
+) -> DrawnMask | None:
+    """Draw one of the families, all alike likely, and then a mask of it; None when that found no place.
 
     Args:
-        name: what the original calls it.
-        shape: what is drawn.
-        size: small, medium or large.
-        area: least and largest nominal share of the image per shape.
-        aspect: least and largest ratio of the short side to the long one.
-        most: largest number of shapes.
-        blur: pixels of the smoothing kernel at 512; 0: none.
-        least: share of the foreground that the mask must cover.
-    """
-
-    name: str
-    shape: Shape
-    size: Size
-    area: tuple[float, float]
-    aspect: tuple[float, float]
-    most: int
-    blur: int
-    least: float
-
-
-FAMILIES = (
-    ShapeFamily("Rectangle_Large", "rectangle", "large", (0.05, 0.10), (0.3, 1), 1, 21, 0.03),
-    ShapeFamily("Rectangle_Medium", "rectangle", "medium", (0.01, 0.04), (0.3, 1), 1, 15, 0.005),
-    ShapeFamily("Rectangle_Small", "rectangle", "small", (0.005, 0.01), (0.3, 1), 2, 7, 0.001),
-    ShapeFamily("Line_Large", "line", "large", (0.01, 0.02), (0.05, 0.1), 1, 7, 0.005),
-    ShapeFamily("Line_Medium", "line", "medium", (0.005, 0.01), (0.02, 0.05), 1, 5, 0.002),
-    ShapeFamily("Line_Small", "line", "small", (0.002, 0.005), (0.01, 0.02), 2, 3, 0.001),
-    ShapeFamily("Line_Long", "line", "large", (0.08, 0.15), (0.0005, 0.002), 2, 3, 0.001),
-    ShapeFamily("Polygon_Large", "polygon", "large", (0.01, 0.03), (0.3, 1), 1, 21, 0.008),
-    ShapeFamily("Polygon_Medium", "polygon", "medium", (0.005, 0.01), (0.3, 1), 1, 15, 0.003),
-    ShapeFamily("Polygon_Small", "polygon", "small", (0.002, 0.005), (0.3, 1), 2, 7, 0.001),
-    ShapeFamily("NearCircularEllipse_Large", "ellipse", "large", (0.015, 0.03), (0.5, 1), 1, 0, 0.01),
-    ShapeFamily("NearCircularEllipse_Medium", "ellipse", "medium", (0.005, 0.015), (0.5, 1), 1, 0, 0.003),
-    ShapeFamily("NearCircularEllipse_Small", "ellipse", "small", (0.0002, 0.001), (0.5, 1), 2, 0, 0.0001),
-    ShapeFamily("EccentricEllipse_Large", "ellipse", "large", (0.01, 0.02), (0.1, 0.25), 1, 0, 0.005),
-    ShapeFamily("EccentricEllipse_Medium", "ellipse", "medium", (0.005, 0.008), (0.1, 0.25), 1, 0, 0.003),
-    ShapeFamily("EccentricEllipse_Small", "ellipse", "small", (0.002, 0.005), (0.1, 0.25), 2, 0, 0.001),
-)
-
-
-def select_families(shapes: Sequence[str] = (), sizes: Sequence[Size] = ()) -> tuple[ShapeFamily, ...]:
-    """The families of some shapes and sizes; nothing named means all.
+        families: from `select_families`, `parse_families` or `families_of_prior`.
+        shape: (H, W).
+        rng: the only source of draws.
+        foreground: bool H×W, where the object is; None: everywhere.
+        smooth: see `shape_mask`.
+        attempts: most draws of the mask.
 
     Raises:
-        UnknownName: no such shape or size.
+        BadParameter: no family, or the foreground has another size or is asked for and missing.
+        EmptyForeground: it has no pixel.
     """
-    for kind, asked, known in (
-        ("mask shape", shapes, sorted({family.shape for family in FAMILIES})),
-        ("mask size", sizes, ["small", "medium", "large"]),
-    ):
-        for name in asked:
-            if name not in known:
-                raise UnknownName(kind, name, known)
-    return tuple(f for f in FAMILIES if (not shapes or f.shape in shapes) and (not sizes or f.size in sizes))
-
-
-def find_families(text: str) -> tuple[ShapeFamily, ...]:
-    """The families whose name contains `text` (the original's selectors), or matches it as a wildcard.
-
-    Raises:
-        UnknownName: none does.
-    """
-    found = tuple(f for f in FAMILIES if text in f.name or fnmatch.fnmatchcase(f.name, text))
-    if not found:
-        raise UnknownName("mask family", text, [family.name for family in FAMILIES])
-    return found
+    if not families:
+        raise BadParameter("families is empty; expected at least one mask family: select some, as in parse_families('any')")
+    if foreground is None:
+        for family in families:
+            _need_foreground(family)
+    family = families[int(rng.integers(len(families)))]
+    mask = shape_mask(family, shape, rng, foreground=foreground, smooth=smooth, attempts=attempts)
+    return None if mask is None else DrawnMask(mask, family.name)
 
 
 def shape_mask(
-    family: ShapeFamily,
+    family: MaskFamily,
     shape: tuple[int, int],
     rng: np.random.Generator,
     *,
     foreground: Mask | None = None,
     smooth: Smooth = "dilate",
     strict: bool = True,
+    parity: bool = False,
     attempts: int = ATTEMPTS,
 ) -> Mask | None:
     """Draw one mask of a family.
 
     Args:
-        family: of `FAMILIES`.
+        family: of `families.FAMILIES`.
         shape: (H, W).
         rng: the only source of draws.
         foreground: bool H×W, where the object is; None: everywhere.
-        smooth: `dilate` grows a blurred family by half its kernel, as the released pipeline does; `round` only rounds corners.
+        smooth: `dilate` grows a blurred family by half its kernel, as the released pipeline does; `round` only rounds corners, as
+            the original does with 8-bit masks.
         strict: cut the final mask to the foreground; otherwise growing and closing may leave it by a few pixels.
+        parity: let brush strokes drift to the right, as the original does.
         attempts: most draws.
 
     Returns:
         bool H×W, or None when nothing large enough fitted within the attempts.
 
     Raises:
-        BadParameter: the foreground has another size.
+        BadParameter: the foreground has another size, or the family is the foreground and there is none.
         EmptyForeground: it has no pixel.
     """
-    room = np.ones(shape, bool) if foreground is None else foreground
-    if room.shape != shape:
-        raise BadParameter(f"foreground is {room.shape}; expected the image's size {shape}")
-    if not room.any():
-        raise EmptyForeground("the foreground mask has no pixel; expected an object: check the mask or use foreground=none")
-    box = cv2.boundingRect(room.view(np.uint8))
-    least = max(1.0, family.least * int(room.sum()))
+    if foreground is None:
+        _need_foreground(family)
+    room = _room(shape, foreground, parity)
+    if family.shape == "foreground" and foreground is not None:
+        return foreground.copy()
+    least = max(1.0, family.least * room.area)
     for _ in range(attempts):
-        drawn = (_union(family, shape, box, rng) > 0) & room
-        if drawn.sum() < least:
-            continue
-        mask = close(_smoothed(drawn, family, shape, smooth), max(2, round(CLOSING * _scale(shape))))
-        mask = mask & room if strict else mask
-        if mask.any():
+        canvas = np.zeros(shape, np.uint8)
+        for _ in range(_count(family, rng)):
+            DRAW[family.shape](canvas, family, room, rng)
+        mask = _finished(canvas, family, room, least, smooth, strict)
+        if mask is not None:
             return mask
     return None
 
 
-def _scale(shape: tuple[int, int]) -> float:
-    return min(shape) / CANVAS
+def _need_foreground(family: MaskFamily) -> None:
+    if family.shape == "foreground":
+        raise BadParameter(f"{family.name} is the foreground itself, and there is none; give one or choose other families")
 
 
-def _smoothed(mask: Mask, family: ShapeFamily, shape: tuple[int, int], smooth: Smooth) -> Mask:
-    if not family.blur:
-        return mask
-    side = max(3, 2 * round((family.blur * _scale(shape) - 1) / 2) + 1)
+def _room(shape: tuple[int, int], foreground: Mask | None, parity: bool) -> _Room:
+    if foreground is None:
+        return _Room(shape, (0, 0, shape[1], shape[0]), shape[0] * shape[1], None, parity)
+    if foreground.shape != shape or foreground.dtype != np.bool_:
+        raise BadParameter(f"foreground is {foreground.shape} {foreground.dtype}; expected bool {shape}, the image's size")
+    pixels = np.ascontiguousarray(foreground)
+    area = cv2.countNonZero(pixels.view(np.uint8))
+    if not area:
+        raise EmptyForeground("the foreground mask has no pixel; expected an object: check the mask or use foreground=none")
+    return _Room(shape, box_of(pixels), area, pixels, parity)
+
+
+def _count(family: MaskFamily, rng: np.random.Generator) -> int:
+    """How many shapes; a brush may draw none, which is then drawn again."""
+    if family.shape == "brush":
+        return int(rng.integers(family.most + 1))
+    return 1 if family.most == 1 else int(rng.integers(1, family.most + 1))
+
+
+def _finished(canvas: Bits, family: MaskFamily, room: _Room, least: float, smooth: Smooth, strict: bool) -> Mask | None:
+    """Cut to the foreground, refuse what is too small, smooth, close; all within the bounding box."""
+    side = _odd(family.blur * room.scale) if family.blur else 0
+    closing = max(2, round(CLOSING * room.scale))
+    x, y, w, h = cv2.boundingRect(canvas)
+    if w * h < least:
+        return None
+    within = inside(widened((x, y, w, h), side + closing, room.shape))
+    drawn = np.ascontiguousarray(canvas[within])
+    if room.mask is not None:
+        drawn &= room.mask[within]
+    if cv2.countNonZero(drawn) < least:
+        return None
+    part = close(_smoothed(drawn, side, smooth), closing)
+    if strict and room.mask is not None:
+        part &= room.mask[within]
+    if not part.any():
+        return None
+    canvas[within] = part
+    return canvas.view(np.bool_)
+
+
+def _odd(pixels: float) -> int:
+    return max(3, 2 * round((pixels - 1) / 2) + 1)
+
+
+def _smoothed(drawn: Bits, side: int, smooth: Smooth) -> Mask:
+    if not side:
+        return drawn.view(np.bool_)
     if smooth == "dilate":
-        return dilate(mask, side)
-    return np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (side, side), 0) >= 0.5)
+        return dilate(drawn.view(np.bool_), side)
+    kernel = _gaussian(side)
+    return np.asarray(cv2.sepFilter2D(drawn, cv2.CV_32F, kernel, kernel) >= 0.5)
 
 
-def _union(family: ShapeFamily, shape: tuple[int, int], box: Sequence[int], rng: np.random.Generator) -> Canvas:
-    canvas = np.zeros(shape, np.uint8)
-    for _ in range(int(rng.integers(1, family.most + 1))):
-        width, height = _extent(family, shape, box, rng)
-        x = box[0] + int(rng.integers(0, max(1, box[2] - width + 1)))
-        y = box[1] + int(rng.integers(0, max(1, box[3] - height + 1)))
-        DRAW[family.shape](canvas, (x, y), (width, height), rng)
-    return canvas
+@lru_cache(maxsize=32)
+def _gaussian(side: int) -> FloatArray:
+    """OpenCV's blur kernel of that side; a plain separable filter is several times faster than its own blur of bytes."""
+    return np.asarray(cv2.getGaussianKernel(side, 0, cv2.CV_32F), np.float32)
 
 
-def _extent(family: ShapeFamily, shape: tuple[int, int], box: Sequence[int], rng: np.random.Generator) -> tuple[int, int]:
-    """(width, height) of a shape; a side longer than the foreground's box is drawn anew between half the box and all of it."""
-    area = rng.uniform(*family.area) * shape[0] * shape[1]
-    aspect = rng.uniform(*family.aspect)
-    long = int(np.sqrt(area / aspect))
-    short = max(1, int(long * aspect))
-    wanted = (long, short) if rng.random() < 0.5 else (short, long)
-    width, height = (
-        int(rng.integers(max(1, room // 2), room + 1)) if side > room else max(1, side)
-        for side, room in zip(wanted, box[2:], strict=True)
-    )
-    return width, height
+def _placed(family: MaskFamily, room: _Room, rng: np.random.Generator) -> tuple[Box, float]:
+    """The box of a shape, and one more number in [0, 1) for its angle.
+
+    A side longer than the foreground's box is drawn anew between half the box and all of it.
+    """
+    area, aspect, coin, again_x, again_y, x, y, angle = rng.random(8).tolist()
+    pixels = _between(family.area, area) * room.shape[0] * room.shape[1]
+    ratio = _between(family.aspect, aspect)
+    long = int((pixels / ratio) ** 0.5)
+    short = max(1, int(long * ratio))
+    width, height = (long, short) if coin < 0.5 else (short, long)
+    left, top, most_x, most_y = room.box
+    width, height = _fitting(width, most_x, again_x), _fitting(height, most_y, again_y)
+    return (left + int(x * (most_x - width + 1)), top + int(y * (most_y - height + 1)), width, height), angle
 
 
-def _draw_rectangle(canvas: Canvas, at: tuple[int, int], extent: tuple[int, int], rng: np.random.Generator) -> None:
+def _between(ends: tuple[float, float], u: float) -> float:
+    return ends[0] + u * (ends[1] - ends[0])
+
+
+def _fitting(side: int, most: int, u: float) -> int:
+    if side <= most:
+        return max(1, side)
+    half = max(1, most // 2)
+    return half + int(u * (most - half + 1))
+
+
+def _draw_turned(canvas: Bits, family: MaskFamily, room: _Room, rng: np.random.Generator) -> None:
     """A box turned about the centre of the image by a whole number of degrees."""
-    (x, y), (w, h) = at, (extent[0] - 1, extent[1] - 1)
-    corners = np.array([[x, y, 1], [x + w, y, 1], [x + w, y + h, 1], [x, y + h, 1]], float)
-    centre = ((canvas.shape[1] - 1) / 2, (canvas.shape[0] - 1) / 2)
-    turned = corners @ cv2.getRotationMatrix2D(centre, float(rng.integers(0, 91)), 1.0).T
+    (x, y, w, h), u = _placed(family, room, rng)
+    corners = np.array([[x, y, 1], [x + w - 1, y, 1], [x + w - 1, y + h - 1, 1], [x, y + h - 1, 1]], float)
+    centre = ((room.shape[1] - 1) / 2, (room.shape[0] - 1) / 2)
+    turned = corners @ cv2.getRotationMatrix2D(centre, float(int(u * 91)), 1.0).T
     cv2.fillConvexPoly(canvas, np.rint(turned * 2**SUBPIXEL_BITS).astype(np.int32), 1, shift=SUBPIXEL_BITS)
 
 
-def _draw_polygon(canvas: Canvas, at: tuple[int, int], extent: tuple[int, int], rng: np.random.Generator) -> None:
-    """10 to 21 vertices around the corner point, at sorted angles, each at its own distance."""
-    angles = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(10, 22))))
-    radius = rng.uniform(min(extent), max(extent), len(angles))
-    points = np.stack([at[0] + radius * np.cos(angles), at[1] + radius * np.sin(angles)], axis=1)
+def _draw_polygon(canvas: Bits, family: MaskFamily, room: _Room, rng: np.random.Generator) -> None:
+    """Corners around the corner of the box, at sorted angles, each at its own distance."""
+    (x, y, w, h), _ = _placed(family, room, rng)
+    count = int(rng.integers(family.bends[0], family.bends[1] + 1))
+    u = rng.random((2, count))
+    angles, radius = np.sort(u[0]) * (2 * np.pi), min(w, h) + u[1] * abs(w - h)
+    points = np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles)], axis=1)
     cv2.fillPoly(canvas, [points.astype(np.int32)], 1)
 
 
-def _draw_ellipse(canvas: Canvas, at: tuple[int, int], extent: tuple[int, int], rng: np.random.Generator) -> None:
-    """Semi-axes as drawn, centred at the corner point, turned by a whole number of degrees."""
-    cv2.ellipse(canvas, at, extent, float(rng.integers(0, 361)), 0, 360, 1, -1)
+def _draw_ellipse(canvas: Bits, family: MaskFamily, room: _Room, rng: np.random.Generator) -> None:
+    """Semi-axes as drawn, centred at the corner of the box, turned by a whole number of degrees; filled, or its outline alone."""
+    (x, y, w, h), u = _placed(family, room, rng)
+    thickness = _pen(family, room, rng) if family.shape == "hollow_ellipse" else -1
+    cv2.ellipse(canvas, (x, y), (w, h), float(int(u * 361)), 0, 360, 1, thickness)
 
 
-Draw = Callable[[Canvas, tuple[int, int], tuple[int, int], np.random.Generator], None]
+def _pen(family: MaskFamily, room: _Room, rng: np.random.Generator) -> int:
+    """The thickness of an outline, a whole number between both ends."""
+    return max(1, round(int(rng.integers(family.pen[0], family.pen[1] + 1)) * room.scale))
+
+
+def _draw_brush(canvas: Bits, family: MaskFamily, room: _Room, rng: np.random.Generator) -> None:
+    corners = stroke(room.shape, family.bends, rng, parity=room.parity)
+    draw_stroke(canvas, corners, max(1, int(rng.uniform(*family.pen) * room.scale)))
+
+
+def _draw_perlin(canvas: Bits, family: MaskFamily, room: _Room, rng: np.random.Generator) -> None:
+    """Where turned noise exceeds one half."""
+    noise = draw_noise(room.shape, rng, family.exponents, TURN, room.box, above=THRESHOLD)
+    if noise is not None:
+        canvas[inside(room.box)] = noise.field > THRESHOLD
+
+
+Draw = Callable[[Bits, MaskFamily, _Room, np.random.Generator], None]
 DRAW: dict[Shape, Draw] = {
-    "rectangle": _draw_rectangle,
-    "line": _draw_rectangle,
+    "rectangle": _draw_turned,
+    "line": _draw_turned,
     "polygon": _draw_polygon,
     "ellipse": _draw_ellipse,
+    "hollow_ellipse": _draw_ellipse,
+    "brush": _draw_brush,
+    "perlin": _draw_perlin,
 }
