@@ -39,10 +39,14 @@ from flawsmith.core.requests import Anomaly, Request
 from flawsmith.core.samples import GOOD, ArraySource, Region, Sample, SupportSet
 from flawsmith.core.seeding import Seed
 from flawsmith.data import load
+from flawsmith.data.dataset import Dataset
 from flawsmith.data.resize import resize_image, resize_mask
 from flawsmith.data.splits import make_split, support_set
 from flawsmith.synthesis import build
 from flawsmith.synthesis.gallery import contact_sheet
+from flawsmith.synthesis.sets import synthesize
+from flawsmith.synthesis.sources import NONE
+from flawsmith.synthesis.writing import write_set
 
 HERE = Path(__file__).parent
 PICTURES = HERE / "images" / "synthesis"
@@ -153,7 +157,16 @@ def anomaly_of(name: str, params: dict[str, Any], subject: Subject, scratch: Pat
 
 def settings(name: str, subject: Subject, scratch: Path) -> dict[str, Any]:
     """Parameters that a method cannot do without."""
-    return {}
+    return {"folder": str(made_before(subject, scratch))} if name == "precomputed" else {}
+
+
+def made_before(subject: Subject, scratch: Path) -> Path:
+    """A set of a dozen anomalies of the subject, as `flawsmith synth` writes it."""
+    folder = scratch / subject.support.product
+    if not folder.exists():
+        data = Dataset("gallery", scratch / "normals", "folder", subject.support.normals)
+        write_set(synthesize(data, MIX, 12, split=NONE), folder, clean=True)
+    return folder
 
 
 def surfaces() -> list[Subject]:

@@ -84,3 +84,59 @@ def model(tiles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("models") / "tiles"
     train(load(tiles), "patchcore", settings=("patchcore.size=128",), out=out)
     return out
+
+
+@pytest.fixture(scope="session")
+def stored():
+    """stored(root, layout, pairs, product, defect, suffix): write (image, mask, origin or None) in the way of a tool; the root.
+
+    Layouts: native (v1), anomalydiffusion, dfmgan, asbench-triplet. Masks are bool.
+    """
+    import json
+
+    import cv2
+    import numpy as np
+
+    def put(path: Path, pixels) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = pixels.astype(np.uint8) * 255 if pixels.dtype == bool else pixels
+        assert cv2.imwrite(str(path), pixels[..., ::-1] if pixels.ndim == 3 else pixels)
+
+    def write(root: Path, layout: str, pairs, product="tiles", defect="dent", suffix=".png", pad=0) -> Path:
+        names = {
+            "native": (f"{product}/{defect}/image/", f"{product}/{defect}/mask/", f"{product}/{defect}/origin/"),
+            "anomalydiffusion": (f"{product}/{defect}/image/", f"{product}/{defect}/mask/", f"{product}/{defect}/ori/"),
+            "asbench-triplet": (f"{product}_sort/", f"{product}_mask_sort/", f"{product}_origin_sort/"),
+        }
+        for number, parts in enumerate(pairs):
+            stem = f"{number:0{pad}d}"
+            for k, pixels in enumerate(parts):
+                if pixels is not None and layout == "dfmgan":
+                    put(root / product / defect / f"{stem}_{('img', 'mask', 'good')[k]}{suffix}", pixels)
+                elif pixels is not None:
+                    put(root / f"{names[layout][k]}{stem}{suffix}", pixels)
+        if layout == "native":
+            (root / "synth.json").write_text(json.dumps({"schema_version": 1, "method": "test"}))
+        return root
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def drawn_pairs():
+    """drawn_pairs(n, side): n of (image, mask, origin): a square of each pair's own place and colour on noise."""
+    import numpy as np
+
+    def draw(n: int, side: int = 48):
+        pairs = []
+        for number in range(n):
+            rng = np.random.default_rng(number)
+            origin = rng.integers(60, 120, (side, side, 3), dtype=np.uint8)
+            mask = np.zeros((side, side), bool)
+            y, x = rng.integers(0, side - 12, 2)
+            mask[y : y + 12, x : x + 12] = True
+            image = np.where(mask[..., None], np.array([200, 10 * number % 250, 40], np.uint8), origin)
+            pairs.append((image, mask, origin))
+        return pairs
+
+    return draw

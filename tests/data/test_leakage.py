@@ -6,10 +6,11 @@ from PIL import Image
 
 from flawsmith.core.errors import DataError
 from flawsmith.core.samples import ArraySource, Sample
+from flawsmith.core.synthesizer import Heritage
 from flawsmith.data import load
 from flawsmith.data.dataset import Dataset
 from flawsmith.data.fingerprints import NearIndex, digest_of, fingerprint, turned_digest
-from flawsmith.data.leakage import check_leakage, find_leaks
+from flawsmith.data.leakage import check_heritage, check_leakage, find_leaks
 from flawsmith.data.splits import make_split
 
 
@@ -163,6 +164,61 @@ def test_synthetic_pictures_are_never_tested_on(trees):
         with pytest.raises(DataError) as caught:
             check_leakage(Dataset("made", "root", "folder", (*real, wrong)))
         assert caught.value.code == "E_SYNTHETIC"
+
+
+@pytest.fixture
+def sided():
+    """Normals 000 and 001 in train and 002 in val; 000 and 003 good and 000 cracked in the test. No pixel is read."""
+
+    def sample(split, defect, stem):
+        return Sample(
+            f"p/{split}/{defect}/{stem}", "p", defect, split, stem, ArraySource(None, location=f"{split}-{defect}-{stem}")
+        )
+
+    train = [sample("train", "good", stem) for stem in ("000", "001")]
+    held_out = [sample("train", "good", "002").moved_to("val")]
+    test = [sample("test", "good", "000"), sample("test", "good", "003"), sample("test", "crack", "000")]
+    return Dataset("made", "root", "folder", (*train, *held_out, *test))
+
+
+@pytest.mark.parametrize(
+    ("name", "tested"),
+    [
+        ("p/test/good/003", True),
+        ("p/train/good/000", False),
+        ("p/test/good/000", True),
+        ("test/good/003.png", True),
+        ("/data/mvtec/p/test/good/000.jpg", True),
+        ("/data/mvtec/p/train/good/000.jpg", False),
+        ("003", True),
+        ("000", False),
+        ("nuts/test/good/777", False),
+    ],
+)
+def test_pictures_made_from_tested_photographs_are_refused(sided, name: str, tested: bool):
+    heritage = Heritage(ids=frozenset([name, "p/train/good/001"]))
+    if not tested:
+        assert check_heritage(sided, heritage, "precomputed") == ()
+        return
+    with pytest.raises(DataError, match=r"precomputed brings pictures made from test-good-00\d \(1 such photographs\)") as caught:
+        check_heritage(sided, heritage, "precomputed")
+    assert caught.value.code == "E_SYNTHETIC"
+    assert len(caught.value.files) == 1
+
+
+def test_a_generator_that_learned_from_a_tested_anomaly_is_refused(sided):
+    assert check_heritage(sided, Heritage(real=frozenset([("crack", "001"), ("dent", "000")])), "precomputed") == ()
+    with pytest.raises(DataError, match="test-crack-000"):
+        check_heritage(sided, Heritage(real=frozenset([("crack", "000")])), "precomputed")
+
+
+def test_normals_held_out_for_the_threshold_are_told(sided):
+    heritage = Heritage(ids=frozenset(["p/train/good/000", "p/train/good/002"]), warnings=("read by position",))
+    told = check_heritage(sided, heritage, "precomputed")
+    assert told == (
+        "read by position",
+        "precomputed brings pictures made from 1 of the 1 normals that are held out for the threshold",
+    )
 
 
 def test_a_random_split_of_repeated_exposures_is_warned_of(trees):

@@ -1,8 +1,11 @@
+from fractions import Fraction
+from math import floor
+
 import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given
 
-from flawsmith.data.resize import resize_image, resize_map, resize_mask
+from flawsmith.data.resize import resize_image, resize_map, resize_mask, resize_mask_nearest
 
 sides = st.integers(1, 40)
 
@@ -50,6 +53,20 @@ def test_enlarging_a_mask_by_a_whole_factor_keeps_its_area_share(height, width, 
     resized = resize_mask(mask, (height * factor, width * factor))
     assert resized.shape == (height * factor, width * factor)
     assert abs(resized.mean() - mask.mean()) <= 1 / height
+
+
+few = st.integers(1, 12)
+
+
+@given(few, few, few, few, st.integers(0, 2**32 - 1))
+def test_a_label_says_at_each_centre_what_was_said_there(height, width, new_height, new_width, seed):
+    mask = np.random.default_rng(seed).random((height, width)) < 0.5
+    resized = resize_mask_nearest(mask, (new_height, new_width))
+    assert resized.dtype == np.bool_
+    for y in range(new_height):
+        for x in range(new_width):
+            at = Fraction(2 * y + 1, 2) * height / new_height, Fraction(2 * x + 1, 2) * width / new_width
+            assert resized[y, x] == mask[floor(at[0]), floor(at[1])]
 
 
 @given(st.integers(2, 30), st.integers(2, 30))

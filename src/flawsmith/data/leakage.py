@@ -125,8 +125,8 @@ def check_heritage(dataset: Dataset, heritage: Heritage, who: str) -> tuple[str,
         raise DataError(
             "E_SYNTHETIC",
             f"{who} brings pictures made from {tested[0].source.location} ({len(tested)} such photographs), which is on the test "
-            f"side of this split; expected pictures made from what is trained on: use the split and seed that they were made with, "
-            f"or make them again with those of this training",
+            f"side of this split; expected pictures made from what is trained on: use the split and seed that they were made "
+            f"with, or make them again with those of this training",
             _files(tested),
         )
     held_out = sum(_sides(found) == {"val"} for found in known)

@@ -31,8 +31,13 @@ def resize_mask_nearest(mask: Mask, size: tuple[int, int]) -> Mask:
     """Resize bool H×W by nearest pixel, for labels that other tools made: each pixel says what the one at its centre said."""
     if mask.shape == tuple(size):
         return mask.copy()
-    values = cv2.resize(np.ascontiguousarray(mask).view(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-    return np.asarray(values, np.uint8).view(np.bool_)
+    rows, columns = (_centres(old, new) for old, new in zip(mask.shape, size, strict=True))
+    return np.asarray(mask[np.ix_(rows, columns)], np.bool_)
+
+
+def _centres(old: int, new: int) -> NDArray[np.int64]:
+    """For each of `new` pixels the one of `old` pixels that its centre lies in."""
+    return np.asarray((2 * np.arange(new) + 1) * old // (2 * new), np.int64)
 
 
 def resize_map(anomaly_map: Map, size: tuple[int, int]) -> Map:

@@ -145,12 +145,23 @@ class AnomalyStream:
             anomaly = synthesizer.synthesize([Request(prepared, seed.child("synthesis", attempt))])[0]
             self._check(anomaly, synthesizer)
             self._check_label(anomaly, synthesizer)
+            anomaly = self._turned(anomaly, seed)
             if 0 < float(anomaly.mask.mean()) <= self.max_area:
                 maker = anomaly.provenance.component or synthesizer.name
                 return StreamItem(
                     anomaly.image, anomaly.clean, anomaly.mask, anomaly.defect, "synthetic", maker, sample.id, index, attempt
                 )
         return self._normal(index, seed, empty_draws=ATTEMPTS)
+
+    def _turned(self, anomaly: Anomaly, seed: Seed) -> Anomaly:
+        """An anomaly that did not start from the turned normal gets the same turn afterwards, or the angle would give it away."""
+        angle = self._angle(seed)
+        if anomaly.twin == "normal" or angle == 0:
+            return anomaly
+        fill = FILL.get(self.rotation, 0)
+        clean = None if anomaly.clean is None else rotate_image(anomaly.clean, angle, fill)
+        mask = rotate_mask(anomaly.mask, angle)
+        return replace(anomaly, image=rotate_image(anomaly.image, angle, fill), mask=mask, clean=clean, soft_mask=None)
 
     def _check(self, anomaly: Anomaly, synthesizer: Synthesizer) -> None:
         image, mask = anomaly.image, anomaly.mask

@@ -67,6 +67,13 @@ ENTRIES = (
         SynthesizerTraits(nonempty=0.9),
     ),
     Entry(
+        "precomputed",
+        "flawsmith.synthesis.precomputed:Precomputed",
+        "anomalies made before, from a folder written by synth or by another tool",
+        "ASBench: Image Anomalies Synthesis Benchmark for Anomaly Detection",
+        SynthesizerTraits(needs=frozenset({"precomputed"}), local=False, coarse_label=True, twins=False),
+    ),
+    Entry(
         "riad",
         "flawsmith.synthesis.riad:Riad",
         "remove cells of a grid inside a rectangle",

@@ -254,7 +254,8 @@ class _OpenedSet:
         if defect is None:
             return self._by_kind
         if defect not in self._by_kind:
-            raise UnknownName(f"defect in {self.listing.root}", defect, self._by_kind)
+            there = f"{self.listing.root} holds {', '.join(self._by_kind)}"
+            raise UnknownName("defect", defect, self._by_kind, there)
         return {defect: self._by_kind[defect]}
 
     def pixels(self, pair: Pair, size: tuple[int, int] | None) -> PairPixels:
@@ -283,13 +284,11 @@ class _OpenedSet:
         if listing.trained_on is None:
             notes.append(f"{name} ({listing.layout}) does not say which photographs it was made from; {unknown}")
         elif self.called != self.here:
-            notes.append(
-                f"{name} was made from photographs of {self.called}, and the product is called {self.here} here; {unknown}"
-            )
+            notes.append(f"{name} was made from photographs of {self.called}, which is called {self.here} here; {unknown}")
         same = self.called if self.called == self.here else None
         return Heritage(
             ids=(listing.trained_on or {}).get(same or "", frozenset()),
-            real=listing.real.get(self.called or "", frozenset()),
+            real=listing.real.get(same or "", frozenset()),
             uses_real_anomalies=listing.uses_real_anomalies,
             warnings=tuple(notes),
             folders=(listing.root,),

@@ -86,14 +86,14 @@ def choose(
     pairs = listing.pairs
     if listing.products:
         if product not in listing.products:
-            raise UnknownName(f"product in {listing.root}", str(product), listing.products)
+            raise UnknownName("product", str(product), listing.products, _holds(listing.root, listing.products))
         pairs = tuple(pair for pair in pairs if pair.product == product)
     there = sorted({pair.defect for pair in pairs}, key=natural_key)
     for name in types or ():
         if name == GOOD:
             raise BadParameter(f"types holds {GOOD!r}, the name of normals; expected kinds of defect: {', '.join(there)}")
         if name not in there:
-            raise UnknownName(f"type in {listing.root}", name, there)
+            raise UnknownName("type of defect", name, there, _holds(listing.root, there))
     count: Counter[str] = Counter()
     chosen = []
     for pair in pairs:
@@ -101,6 +101,10 @@ def choose(
         if (types is None or pair.defect in types) and (max_per_type is None or count[pair.defect] <= max_per_type):
             chosen.append(pair)
     return tuple(chosen)
+
+
+def _holds(root: Path, names: Sequence[str]) -> str:
+    return f"{root} holds {', '.join(names)}"
 
 
 @dataclass(frozen=True)
@@ -170,14 +174,13 @@ def _area(root: Path, pair: Pair, threshold: float, odd: dict[str, list[str]]) -
 
 def _refusal(root: Path, pairs: Sequence[Pair], kind: str, number: int) -> DataError:
     files = [root / pair.mask for pair in pairs]
-    if kind == "empty":
-        told = f"{files[0]} marks nothing" if number == 1 else f"all {number} masks of {root} are empty, such as {files[0]}"
-        return DataError(
-            "E_EMPTY_MASK", f"{told}; expected the defect in white on black: check the masks and mask_threshold", files
-        )
-    told = f"{files[0]} marks over {FULL:.0%} of the picture"
-    told = told if number == 1 else f"all {number} masks of {root} mark nothing or over {FULL:.0%}, such as {files[0]}"
-    return DataError("E_MASK_VALUES", f"{told}; expected the defect in white on black: are the masks inverted?", files)
+    marked = "nothing" if kind == "empty" else f"over {FULL:.0%} of the picture"
+    told = f"{files[0]} marks {marked}"
+    if number > 1:
+        told = f"none of the {number} masks of {root} can be used: {told}"
+    remedy = "check the masks and mask_threshold" if kind == "empty" else "are the masks inverted?"
+    code = "E_EMPTY_MASK" if kind == "empty" else "E_MASK_VALUES"
+    return DataError(code, f"{told}; expected the defect in white on black: {remedy}", files)
 
 
 def _left_out(kinds: Mapping[str, Sequence[Pair]], on_empty_mask: OnEmptyMask) -> Iterator[str]:

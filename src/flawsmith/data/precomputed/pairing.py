@@ -58,11 +58,10 @@ def filled(folder: Folder, root: Path) -> Folder:
     if folder.images:
         return folder
     there = sorted({split_suffix(name)[1] or name for name in folder.others} | {f"{name}/" for name in folder.folders})
-    told = f"; it holds {', '.join(there[:SHOWN])}" if there else "; it is empty"
+    held = f"it holds {', '.join(there[:SHOWN])}" if there else "it is empty"
     expected = ", ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))
-    raise DataError(
-        "E_PAIRS", f"{root / folder.path} holds no image{told}; expected files ending in {expected}", [root / folder.path]
-    )
+    told = f"{root / folder.path} holds no image ({held}); expected files ending in {expected}: save them so, or mend the path"
+    raise DataError("E_PAIRS", told, [root / folder.path])
 
 
 def partners(images: Mapping[str, str], others: Mapping[str, str], what: str, root: Path) -> Partners:
