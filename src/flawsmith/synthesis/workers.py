@@ -6,10 +6,12 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from itertools import islice
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from flawsmith.synthesis.sets import SyntheticSet
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 CHUNK = 8
+AHEAD = 4
+"""Chunks that are handed out for each worker at a time, so that none waits and nothing piles up, however many items there are."""
 
 WriteItem = Callable[[SyntheticSet, int, Path, bool], dict[str, Any]]
 
@@ -42,12 +46,24 @@ def records_of_workers(
     context = multiprocessing.get_context("spawn")
     with _one_thread(), ProcessPoolExecutor(workers, context, _start, (write, made, folder, clean)) as pool:
         try:
-            for index, record in zip(indices, pool.map(_work, indices, chunksize=CHUNK), strict=True):
+            for index, record in _in_order(pool, indices, AHEAD * workers):
                 yield record if record is not None else write(made, index, folder, clean)
         except BrokenProcessPool as error:
             raise WorkerDied("a worker process died; expected enough memory for all: run again with fewer --workers") from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _in_order(pool: ProcessPoolExecutor, indices: range, ahead: int) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """Every index and its answer; at most `ahead` chunks are under way."""
+    chunks = (indices[first : first + CHUNK] for first in range(0, len(indices), CHUNK))
+    waiting: deque[tuple[range, Future[list[dict[str, Any] | None]]]] = deque()
+    waiting.extend((chunk, pool.submit(_work, chunk)) for chunk in islice(chunks, ahead))
+    while waiting:
+        chunk, answers = waiting.popleft()
+        found = answers.result()
+        waiting.extend((following, pool.submit(_work, following)) for following in islice(chunks, 1))
+        yield from zip(chunk, found, strict=True)
 
 
 @contextmanager
@@ -86,7 +102,11 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(index: int) -> dict[str, Any] | None:
+def _work(chunk: range) -> list[dict[str, Any] | None]:
+    return [_work_on(index) for index in chunk]
+
+
+def _work_on(index: int) -> dict[str, Any] | None:
     try:
         return dict(_JOB["write"](_JOB["made"], index, _JOB["folder"], _JOB["clean"]))
     except Exception:  # the parent makes this item again, and raises what then goes wrong

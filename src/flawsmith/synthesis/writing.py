@@ -7,11 +7,13 @@ OUT/synth.json; OUT/contact_sheet.png. The set grows in a folder beside OUT and 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawsmith import __version__
+from flawsmith.appearance.photometry import is_grey
 from flawsmith.core.errors import BadParameter, DamagedFile, DataError
 from flawsmith.core.files import (
     LOCK,
@@ -53,7 +56,9 @@ HEADER = "synth.json"
 SHEET = "contact_sheet.png"
 RESUME = "resume.json"
 SHEET_ITEMS = 8
-PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+PNG_FILTER = [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH] if hasattr(cv2, "IMWRITE_PNG_FILTER") else []
+"""One filter for every row is as small as trying all, and quicker; an OpenCV without the choice tries all."""
 
 
 @dataclass(frozen=True)
@@ -98,12 +103,12 @@ def write_set(made: SyntheticSet, out: Path, *, workers: int = 0, clean: bool = 
     staging = staging_of(out)
     with output_errors(staging), _growing(staging):
         done = _open_staging(staging, made, clean)
-        _grow(staging, made, done, workers, clean)
+        _grow(staging, made, range(done, len(made)), workers, clean)
         written = _finish(staging, made)
         (staging / RESUME).unlink()
         (staging / LOCK).unlink()
         publish(staging, out, replaceable=replaceable)
-    return WrittenSet(out, len(made), len(done), written)
+    return WrittenSet(out, len(made), done, written)
 
 
 @contextmanager
@@ -118,8 +123,11 @@ def _growing(staging: Path) -> Iterator[None]:
             raise
 
 
-def _open_staging(staging: Path, made: SyntheticSet, clean: bool) -> list[dict[str, Any]]:
-    """The lines of an interrupted run of the same set whose files are whole; anything else is cleared away."""
+def _open_staging(staging: Path, made: SyntheticSet, clean: bool) -> int:
+    """How many leading lines of an interrupted run of the same set have whole files; the manifest ends after them.
+
+    Files of later items stay: `_write_once` leaves those alone that come out the same. What belongs to another set goes.
+    """
     identity = {"format": FORMAT, "set": _identity(made, clean)}
     resume = staging / RESUME
     same = resume.is_file() and resume.read_text(encoding="utf-8") == canonical_json(identity)
@@ -127,11 +135,12 @@ def _open_staging(staging: Path, made: SyntheticSet, clean: bool) -> list[dict[s
         _clear(staging)
         write_text(resume, canonical_json(identity))
         write_json(staging / HEADER, _header(made, clean))
+    (staging / MANIFEST).touch()
     for leftover in staging.rglob(f"*{PARTIAL}"):
         leftover.unlink()
-    done = list(_whole_lines(staging)) if same else []
-    write_bytes(staging / MANIFEST, b"".join(_line(record) for record in done))
-    return done
+    ends = list(track(_ends_of_whole_lines(staging), "checking what is there", total=len(made)))
+    os.truncate(staging / MANIFEST, ends[-1] if ends else 0)
+    return len(ends)
 
 
 def _clear(staging: Path) -> None:
@@ -178,20 +187,20 @@ def _header(made: SyntheticSet, clean: bool) -> dict[str, Any]:
     }
 
 
-def _whole_lines(staging: Path) -> Iterator[dict[str, Any]]:
-    """The leading lines of the manifest that are complete and whose files have their hashes."""
-    manifest = staging / MANIFEST
-    if not manifest.is_file():
-        return
-    for index, line in enumerate(manifest.read_bytes().splitlines(keepends=True)):
-        try:
-            record = json.loads(line)
-            whole = line.endswith(b"\n") and record["index"] == index and _files_match(staging, record["files"])
-        except (ValueError, KeyError, TypeError):
-            return
-        if not whole:
-            return
-        yield record
+def _ends_of_whole_lines(staging: Path) -> Iterator[int]:
+    """Where each of the leading lines of the manifest ends that are complete and whose files have their hashes, in bytes."""
+    end = 0
+    with (staging / MANIFEST).open("rb") as lines:
+        for index, line in enumerate(lines):
+            try:
+                record = json.loads(line)
+                whole = line.endswith(b"\n") and record["index"] == index and _files_match(staging, record["files"])
+            except (ValueError, KeyError, TypeError):
+                return
+            if not whole:
+                return
+            end += len(line)
+            yield end
 
 
 def _files_match(staging: Path, files: Mapping[str, Mapping[str, str]]) -> bool:
@@ -199,11 +208,10 @@ def _files_match(staging: Path, files: Mapping[str, Mapping[str, str]]) -> bool:
     return all(path.is_file() and sha256_file(path) == digest for path, digest in paths)
 
 
-def _grow(staging: Path, made: SyntheticSet, done: list[dict[str, Any]], workers: int, clean: bool) -> None:
-    indices = range(len(done), len(made))
+def _grow(staging: Path, made: SyntheticSet, indices: range, workers: int, clean: bool) -> None:
     records = _records(staging, made, indices, workers, clean)
     with (staging / MANIFEST).open("ab") as manifest:
-        for record in track(records, "synthesizing", total=len(made), start=len(done)):
+        for record in track(records, "synthesizing", total=len(made), start=indices.start):
             manifest.write(_line(record))
             manifest.flush()
 
@@ -240,7 +248,7 @@ def write_anomaly(
     for kind, pixels in pictures.items():
         path = f"{product}/{anomaly.defect}/{kind}/{index:06d}.png"
         data = encode_png(pixels)
-        write_bytes(folder / path, data)
+        _write_once(folder / path, data)
         files[kind] = {"path": path, "sha256": sha256_bytes(data)}
     provenance = anomaly.provenance.to_json()
     return {
@@ -255,16 +263,27 @@ def write_anomaly(
     }
 
 
+def _write_once(path: Path, data: bytes) -> None:
+    """Write a file unless it is there already: of an interrupted run, whose last items are on disk before their lines are."""
+    if not (path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data):
+        write_bytes(path, data)
+
+
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
-    """A PNG of uint8 H×W×3 RGB, or of H×W."""
-    ordered = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
-    _, data = cv2.imencode(".png", ordered, PNG)
-    return bytes(data)
+    """A PNG of uint8 H×W×3 RGB, or of H×W; three equal channels become one, as they were read from."""
+    if pixels.ndim == 2 or is_grey(pixels):
+        single = pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[:, :, 0])
+        _, data = cv2.imencode(".png", single, [*PNG, *PNG_FILTER])
+    else:
+        _, data = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [*PNG, *PNG_FILTER])
+    return data.tobytes()
 
 
 def _finish(staging: Path, made: SyntheticSet) -> dict[str, int]:
-    lines = [json.loads(line) for line in (staging / MANIFEST).read_bytes().splitlines()]
-    defects = dict(sorted(Counter(line["defect"] for line in lines).items()))
+    counted: Counter[str] = Counter()
+    with (staging / MANIFEST).open("rb") as lines:
+        shown = _shown(_counting(map(json.loads, lines), counted))
+    defects = dict(sorted(counted.items()))
     if set(defects) == {GOOD}:
         (staging / MANIFEST).unlink()
         raise DataError(
@@ -272,18 +291,25 @@ def _finish(staging: Path, made: SyntheticSet) -> dict[str, int]:
             f"none of {len(made)} images took a defect; expected normals with some structure and a foreground large enough: "
             f"look at the images, or set foreground=none",
         )
-    sheet = contact_sheet([made[index] for index in _shown(lines)])
+    sheet = contact_sheet([made[index] for index in shown])
     write_bytes(staging / SHEET, encode_png(sheet))
     return defects
 
 
-def _shown(lines: Sequence[Mapping[str, Any]]) -> list[int]:
+def _counting(lines: Iterable[Mapping[str, Any]], counted: Counter[str]) -> Iterator[Mapping[str, Any]]:
+    """The lines, their defects counted on the way."""
+    for line in lines:
+        counted[line["defect"]] += 1
+        yield line
+
+
+def _shown(lines: Iterable[Mapping[str, Any]]) -> list[int]:
     """The items on the contact sheet: the first of every method, then the second, and so on; no normals."""
     seen: Counter[str] = Counter()
     ranked = []
     for line in lines:
-        if line["defect"] != GOOD:
-            method = line["provenance"]["method"]
+        method = line["provenance"]["method"]
+        if line["defect"] != GOOD and seen[method] < SHEET_ITEMS:
             ranked.append((seen[method], method, line["index"]))
             seen[method] += 1
     chosen = sorted(ranked)[:SHEET_ITEMS]
@@ -307,10 +333,12 @@ def _line_in(manifest: Path, index: str) -> str:
     if not index.isdecimal() or not manifest.is_file():
         told = f"{manifest}:{index}" if str(manifest) != "." else index
         raise DamagedFile(f"{told} names no manifest line; expected FILE:INDEX, as in set/manifest.jsonl:17, or the line itself")
-    lines = manifest.read_text(encoding="utf-8").splitlines()
-    if int(index) >= len(lines):
-        raise DamagedFile(f"{manifest} has no line {index}; expected an index below {len(lines)}: lines are counted from 0")
-    return lines[int(index)]
+    with manifest.open(encoding="utf-8") as lines:
+        for line in islice(lines, int(index), None):
+            return line
+    with manifest.open(encoding="utf-8") as lines:
+        count = sum(1 for _ in lines)
+    raise DamagedFile(f"{manifest} has no line {index}; expected an index below {count}: lines are counted from 0")
 
 
 def write_replay(record: Mapping[str, Any], data: Dataset, out: Path, *, clean: bool = False) -> dict[str, Any]:
