@@ -10,6 +10,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from flawsmith.core.errors import BadParameter, DamagedFile, DataError, OutputError
 from flawsmith.core.files import sha256_file, sole_writer, staging_of
@@ -134,6 +135,26 @@ def test_an_interrupted_run_goes_on_and_equals_an_unbroken_one(tiles, tmp_path, 
     assert tree(tmp_path / "out") == tree(tmp_path / "unbroken")
 
 
+def stamps(folder):
+    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.rglob("*.png")}
+
+
+def test_what_is_on_disk_is_not_written_twice(tiles, tmp_path, monkeypatch):
+    made = synthesize(tiles, MIX, 20)
+    with monkeypatch.context() as patched:
+        interrupted_after(patched, 12)
+        with pytest.raises(KeyboardInterrupt):
+            write_set(made, tmp_path / "out")
+    staging = staging_of(tmp_path / "out")
+    manifest = staging / "manifest.jsonl"
+    manifest.write_bytes(b"".join(manifest.read_bytes().splitlines(keepends=True)[:9]))  # killed before three lines were written
+    before = stamps(staging)
+    assert len(before) == 24
+    assert write_set(made, tmp_path / "out").resumed == 9
+    after = {path.relative_to(tmp_path / "out"): stamp for path, stamp in stamps(tmp_path / "out").items()}
+    assert {path.relative_to(staging): stamp for path, stamp in before.items()}.items() <= after.items()
+
+
 def test_a_changed_file_is_made_again(tiles, tmp_path, monkeypatch):
     made = synthesize(tiles, MIX, 20)
     write_set(made, tmp_path / "unbroken")
@@ -220,6 +241,17 @@ def test_a_set_without_a_single_defect_is_an_error(tiles, tmp_path):
         write_set(synthesize(flat, "cutpaste", 3, settings=["cutpaste.jitter=0"]), tmp_path / "out")
     assert caught.value.code == "E_NO_PLACEMENT"
     assert [p.name for p in tmp_path.iterdir()] == ["tiles"]
+
+
+def test_grey_pictures_are_written_as_grey(tmp_path):
+    colour = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    grey = np.repeat(colour[:, :, :1], 3, axis=2)
+    for picture, channels in ((colour, 3), (grey, 1), (colour[:, :, 0], 1)):
+        (tmp_path / "x.png").write_bytes(writing.encode_png(picture))
+        with Image.open(tmp_path / "x.png") as opened:
+            assert len(opened.getbands()) == channels
+        again = read_image(tmp_path / "x.png")
+        np.testing.assert_array_equal(again, picture if picture.ndim == 3 else np.repeat(picture[:, :, None], 3, axis=2))
 
 
 def test_the_sheet_shows_every_method_in_turn():

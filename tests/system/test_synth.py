@@ -169,6 +169,8 @@ def test_a_replay_outside_its_folder_is_refused(refused, tiles, tmp_path):
         (["-n", "2", "--product", "tile"], "E_UNKNOWN", 2, "did you mean tiles"),
         (["-n", "2", "--split", "groupd"], "E_UNKNOWN", 2, "no split policy 'groupd'; did you mean grouped"),
         (["-n", "2", "--layout", "mvtce"], "E_UNKNOWN", 2, "mvtce"),
+        (["--synth", "cutpaste_scar", "--mask-shape", "line", "-n", "2"], "E_USAGE", 2, "cutpaste_scar takes no mask"),
+        (["--mask-shape", "lines", "-n", "2"], "E_UNKNOWN", 2, "no mask family 'lines'; did you mean Line"),
         (["--replay", "nowhere.jsonl:3"], "E_DAMAGED", 1, "names no manifest line; expected FILE:INDEX"),
     ],
 )

@@ -49,6 +49,17 @@ MixingPolicy = Annotated[
         help="Of several methods: choice, each image's drawn by weight; concat, -n images of each, over the normals in order.",
     ),
 ]
+MaskShape = Annotated[
+    str | None,
+    typer.Option(
+        "--mask-shape",
+        metavar="WORD,…",
+        help="Draw a mask of these families for each image and put the defect there: rectangle, line, polygon, ellipse, "
+        "hollow_ellipse, brush, perlin, foreground or any, with a size as in line:small (docs/masks.md). Default: the method "
+        "decides where.",
+        show_default=False,
+    ),
+]
 Clean = Annotated[bool, typer.Option("--clean", help="Write each picture without its defect too.")]
 Replay = Annotated[
     str | None,
@@ -76,6 +87,7 @@ def synth(
     split: SplitPolicy = "auto",
     defect_shots: DefectShots = 0,
     mixing: MixingPolicy = "choice",
+    mask_shape: MaskShape = None,
     clean: Clean = False,
     replay: Replay = None,
     overwrite: Overwrite = False,
@@ -107,6 +119,7 @@ def synth(
         split=split,
         defect_shots=defect_shots,
         mixing=mixing,
+        mask_shape=mask_shape,
         settings=settings or (),
     )
     written = write_set(made, out, workers=workers, clean=clean, overwrite=overwrite)

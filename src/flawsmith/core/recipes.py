@@ -90,6 +90,7 @@ class SynthesisRecipe(Recipe):
         split: policy of the split from whose training side normals are taken; `none`: there is no split.
         defect_shots: number of real anomalies per defect to work from, drawn as a training draws them.
         mixing: `choice`, each image's method drawn by weight; `concat`, `n` images of each method, over the normals in order.
+        mask_shape: words for the families that each image's mask is drawn from, when the caller decides where; None: the method.
     """
 
     methods: tuple[WeightedMethod, ...] = Field(min_length=1)
@@ -102,6 +103,7 @@ class SynthesisRecipe(Recipe):
     split: str = "auto"
     defect_shots: int = Field(default=0, ge=0)
     mixing: Mixing = "choice"
+    mask_shape: str | None = None
 
     @field_validator("mixing")
     @classmethod

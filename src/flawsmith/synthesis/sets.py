@@ -6,8 +6,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, overload
 
+import numpy as np
+
+from flawsmith import __version__
 from flawsmith.appearance.picture_cache import CACHE
 from flawsmith.core.errors import BadParameter, DamagedFile, DataError, NeedUnmet, UnknownName, UsageError
 from flawsmith.core.methods import MethodRecipe
@@ -21,6 +25,7 @@ from flawsmith.data.dataset import Dataset
 from flawsmith.data.resize import resize_image
 from flawsmith.data.splits import AUTO
 from flawsmith.synthesis import build
+from flawsmith.synthesis.asked_masks import AskedMask, asked_mask
 from flawsmith.synthesis.sources import NONE, Sources, sources_of
 
 ATTEMPTS = 8
@@ -84,7 +89,8 @@ class SyntheticSet(Sequence[Anomaly]):
         synthesizer = self._synthesizer(product, index // self.recipe.n if self._in_turn else None)
         for attempt in range(ATTEMPTS):
             seed = item.child("again", attempt) if attempt else item
-            anomaly = make_one(synthesizer, self._normal(product, index, seed), seed, self.recipe.defect, self._size)
+            normal = self._normal(product, index, seed)
+            anomaly = make_one(synthesizer, normal, seed, self.recipe.defect, self._size, self.asked)
             if not anomaly.is_normal:
                 break
         if self._in_turn and len(self.recipe.methods) > 1:
@@ -103,6 +109,11 @@ class SyntheticSet(Sequence[Anomaly]):
         return {
             product: together([heritage_of(self._synthesizer(product, member)) for member in members]) for product in self.sources
         }
+
+    @cached_property
+    def asked(self) -> AskedMask | None:
+        """Where the caller wants the defects; None: the methods decide."""
+        return asked_mask(self.recipe.mask_shape, [build_synthesizer(member.method) for member in self.recipe.methods])
 
     @property
     def _size(self) -> tuple[int, int] | None:
@@ -127,6 +138,7 @@ def synthesize(
     split: str = AUTO,
     defect_shots: int = 0,
     mixing: str = "choice",
+    mask_shape: str | None = None,
     settings: Sequence[str] = (),
 ) -> SyntheticSet:
     """Describe a set of `n` anomalies made from the normals of `data`; nothing is made before it is asked for.
@@ -148,12 +160,14 @@ def synthesize(
             seed and number. Anomalies on the folder's own train side join them.
         mixing: of several methods: `choice` draws each image's by weight; `concat` makes `n` images with each of them, over the
             normals in order, as ASBench does with `n` the number of normals.
+        mask_shape: words for families of masks, as in `line:small`; each defect then lies in a mask drawn for it. None: the
+            methods decide where.
         settings: `METHOD.PARAMETER=VALUE`, where `methods` is text.
 
     Raises:
         BadParameter: a number out of range, or a defect name that cannot name a folder.
-        UnknownName: no such method, preset, split policy or product.
-        UsageError: real anomalies are given to methods that use none.
+        UnknownName: no such method, preset, split policy, product or family of masks.
+        UsageError: real anomalies are given to methods that use none, or masks to one that takes none.
         NeedUnmet: a method works from real anomalies, and a product has none for it, or from a folder that is not named.
         DataError: a product without a normal to start from (E_EMPTY_SPLIT), an anomaly in a training folder, or fewer anomalies
             than asked for (E_FEW).
@@ -163,13 +177,23 @@ def synthesize(
     for method in built:
         check_needs(method)
     spelled = [WeightedMethod(method=b.recipe(), weight=m.weight) for b, m in zip(built, weighted, strict=True)]
-    fields = {"n": n, "seed": seed, "size": size, "defect": defect, "product": product, "layout": data.layout, "split": split}
-    recipe = SynthesisRecipe.parse({"methods": spelled, "defect_shots": defect_shots, "mixing": mixing, **fields}, "synthesis")
+    fields: dict[str, Any] = {
+        "n": n,
+        "seed": seed,
+        "size": size,
+        "defect": defect,
+        "product": product,
+        "layout": data.layout,
+        "split": split,
+    }
+    fields |= {"methods": spelled, "defect_shots": defect_shots, "mixing": mixing, "mask_shape": mask_shape}
+    recipe = SynthesisRecipe.parse(fields, "synthesis")
     if defect is not None:
         check_folder_name(defect, "defect")
         if defect == GOOD:
             raise BadParameter(f"defect is {GOOD!r}, the name of normals; expected the name of a defect, as in scratch")
     references = uses_real_anomalies(built, recipe.defect_shots)
+    asked_mask(recipe.mask_shape, built)
     chosen = data.of(product=product)
     sources = {
         name: sources_of(chosen, name, recipe.split, recipe.seed, references=references, defect_shots=recipe.defect_shots)
@@ -211,14 +235,46 @@ def _refuse_unmet(methods: Sequence[Synthesizer], sources: Mapping[str, Sources]
         raise NeedUnmet(needing, f"real anomalies of {bare}", remedy)
 
 
-def make_one(synthesizer: Synthesizer, normal: Sample, seed: Seed, defect: str | None, size: tuple[int, int] | None) -> Anomaly:
-    """One anomaly from one normal, resized to `size` where one is given, with the size in its provenance."""
+def make_one(
+    synthesizer: Synthesizer,
+    normal: Sample,
+    seed: Seed,
+    defect: str | None,
+    size: tuple[int, int] | None,
+    asked: AskedMask | None = None,
+) -> Anomaly:
+    """One anomaly from one normal, resized to `size` where one is given, with the size in its provenance.
+
+    Where a mask is asked for, it is drawn here, and its family is added to what was drawn; where none fits, the normal stays.
+    """
     source = normal.source
     pixels = CACHE.get(
         (id(source), size), lambda: source.image() if size is None else resize_image(source.image(), size), owner=source
     )
-    anomaly = synthesizer.synthesize([Request(normal.with_pixels(pixels), seed, defect)])[0]
-    return replace(anomaly, provenance=replace(anomaly.provenance, size=size))
+    resized = normal.with_pixels(pixels)
+    place = None if asked is None else asked.draw(pixels, normal.id, seed)
+    if asked is not None and place is None:
+        return _unplaced(synthesizer, resized, seed, defect, size)
+    request = Request(resized, seed, defect, None if place is None else place.mask)
+    anomaly = synthesizer.synthesize([request])[0]
+    drawn = anomaly.provenance.drawn if place is None else {**anomaly.provenance.drawn, "mask_family": place.family}
+    return replace(anomaly, provenance=replace(anomaly.provenance, size=size, drawn=drawn))
+
+
+def _unplaced(synthesizer: Synthesizer, normal: Sample, seed: Seed, defect: str | None, size: tuple[int, int] | None) -> Anomaly:
+    """The normal, because no mask of the kind asked for fits into it."""
+    pixels = normal.image()
+    told = Provenance(
+        method=synthesizer.name,
+        recipe=synthesizer.recipe().model_dump(mode="json"),
+        version=__version__,
+        seed=seed.to_json(),
+        normal_id=normal.id,
+        defect=defect,
+        status="no_placement",
+        size=size,
+    )
+    return Anomaly(pixels.copy(), np.zeros(pixels.shape[:2], bool), GOOD, pixels, "normal", None, told)
 
 
 def replay(line: str | Mapping[str, Any], data: Dataset) -> Anomaly:
@@ -231,11 +287,13 @@ def replay(line: str | Mapping[str, Any], data: Dataset) -> Anomaly:
     Raises:
         DamagedFile: the line is no manifest line.
         UnknownName: the data lacks the normal it started from.
-        NeedUnmet: the caller had decided where the defect shall be; a manifest line does not hold that mask.
+        NeedUnmet: the caller had decided where the defect shall be, with a mask that the line does not say how to draw.
     """
     record = decoded(line)
     provenance = provenance_of(record)
-    if provenance.asked_mask_sha256 is not None:
+    with _as_damage():
+        asked = AskedMask.from_json(record.get("asked_mask"))
+    if provenance.asked_mask_sha256 is not None and asked is None:
         raise NeedUnmet("replay", "the mask that was asked for", "send the same request with that mask")
     found = {sample.id: sample for sample in data.samples}
     name = str(provenance.normal_id)
@@ -249,7 +307,7 @@ def replay(line: str | Mapping[str, Any], data: Dataset) -> Anomaly:
         shots = int(record.get("defect_shots", 0))
     policy = str(record.get("split", AUTO))
     support = sources_of(data, normal.product, policy, seed.root, references=True, defect_shots=shots).support
-    anomaly = make_one(build_synthesizer(method).fit(support), normal, seed, provenance.defect, provenance.size)
+    anomaly = make_one(build_synthesizer(method).fit(support), normal, seed, provenance.defect, provenance.size, asked)
     return replace(anomaly, provenance=replace(anomaly.provenance, component=provenance.component))
 
 

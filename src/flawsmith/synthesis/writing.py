@@ -46,6 +46,7 @@ from flawsmith.core.requests import Anomaly
 from flawsmith.core.samples import GOOD, Sample
 from flawsmith.data.dataset import Dataset
 from flawsmith.data.splits import AUTO
+from flawsmith.synthesis.asked_masks import AskedMask
 from flawsmith.synthesis.gallery import contact_sheet
 from flawsmith.synthesis.sets import SyntheticSet, check_folder_name, provenance_of, replay
 from flawsmith.synthesis.workers import records_of_workers
@@ -228,11 +229,19 @@ def _line(record: Mapping[str, Any]) -> bytes:
 
 def write_item(made: SyntheticSet, index: int, folder: Path, clean: bool) -> dict[str, Any]:
     """Make item `index`, write its files under `folder`, and return its manifest line."""
-    return write_anomaly(made[index], made.product_of(index), index, folder, clean, made.recipe.split, made.recipe.defect_shots)
+    recipe = made.recipe
+    return write_anomaly(made[index], made.product_of(index), index, folder, clean, recipe.split, recipe.defect_shots, made.asked)
 
 
 def write_anomaly(
-    anomaly: Anomaly, product: str, index: int, folder: Path, clean: bool, split: str, defect_shots: int = 0
+    anomaly: Anomaly,
+    product: str,
+    index: int,
+    folder: Path,
+    clean: bool,
+    split: str,
+    defect_shots: int = 0,
+    asked: AskedMask | None = None,
 ) -> dict[str, Any]:
     """Write one anomaly's files and return its manifest line.
 
@@ -258,6 +267,7 @@ def write_anomaly(
         "source": anomaly.provenance.normal_id,
         "split": split,
         "defect_shots": defect_shots,
+        "asked_mask": None if asked is None else asked.to_json(),
         "files": files,
         "provenance": provenance,
     }
@@ -357,7 +367,7 @@ def write_replay(record: Mapping[str, Any], data: Dataset, out: Path, *, clean: 
     anomaly = replay(record, data)
     with new_folder(out) as staging:
         started = (str(record.get("split", AUTO)), int(record.get("defect_shots", 0)))
-        again = write_anomaly(anomaly, product, index, staging, clean, *started)
+        again = write_anomaly(anomaly, product, index, staging, clean, *started, AskedMask.from_json(record.get("asked_mask")))
         for kind in compared(record, again):
             if again["files"][kind]["sha256"] != hashes[kind]:
                 raise DamagedFile(
