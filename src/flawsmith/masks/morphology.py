@@ -34,6 +34,12 @@ def dilate(mask: Mask, side: int) -> Mask:
     return _dilated(mask.view(np.uint8), side).view(np.bool_)
 
 
+def majority(mask: Mask, side: int) -> Mask:
+    """The median over a square of odd `side`, edges repeated: what most pixels around are. A count is far faster than a median."""
+    counts = cv2.boxFilter(mask.view(np.uint8), cv2.CV_16U, (side, side), normalize=False, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(counts > side * side // 2)
+
+
 def widened(box: Box, margin: int, shape: tuple[int, ...]) -> Box:
     """The box with a margin on every side, cut to an image of `shape`."""
     left, top = max(0, box[0] - margin), max(0, box[1] - margin)
