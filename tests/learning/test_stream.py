@@ -5,8 +5,10 @@ import pytest
 
 from flawsmith.core.detector import StreamItem
 from flawsmith.core.errors import BadParameter, DataError, NeedUnmet
+from flawsmith.core.requests import Anomaly, Provenance
 from flawsmith.core.samples import ArraySource, Sample
 from flawsmith.core.seeding import Seed
+from flawsmith.learning.rotation import FILL, rotate_image, rotate_mask
 from flawsmith.learning.stream import ATTEMPTS, AnomalyStream
 from flawsmith.testing.toy import toy_anomalies, toy_normals
 
@@ -66,6 +68,36 @@ def test_normals_are_their_own_twin_and_anomalies_equal_theirs_outside_the_mask(
         outside = ~item.mask
         assert np.array_equal(item.image[outside], item.clean[outside])
         assert item.label == int(item.mask.any())
+
+
+class Elsewhere:
+    """Brings a picture of its own, as `precomputed` does: white on the left half, grey on the right."""
+
+    name = "elsewhere"
+
+    def __init__(self, twin: str) -> None:
+        self.twin = twin
+
+    def synthesize(self, requests):
+        clean = np.full((32, 32, 3), 90, np.uint8)
+        mask = np.arange(32)[None, :].repeat(32, 0) < 16
+        image = np.where(mask[..., None], np.uint8(255), clean)
+        told = Provenance(self.name, {}, "0", {}, None)
+        return [Anomaly(image, mask, "half", clean if self.twin == "own" else None, self.twin, None, told) for _ in requests]
+
+
+@pytest.mark.parametrize("twin", ["own", "none"])
+def test_a_picture_from_elsewhere_is_turned_like_the_normals(normals, twin: str):
+    turned = make(normals, [(Elsewhere(twin), 1.0)], 1.0, rotation="full")
+    plain = make(normals, [(Elsewhere(twin), 1.0)], 1.0)
+    for index in range(6):
+        angle = turned._angle(SEED.child("item", index))
+        item, before = turned[index], plain[index]
+        np.testing.assert_array_equal(item.image, rotate_image(before.image, angle, FILL.get("full", 0)))
+        np.testing.assert_array_equal(item.mask, rotate_mask(before.mask, angle))
+        assert (item.clean is None) == (twin == "none")
+        if item.clean is not None:
+            np.testing.assert_array_equal(item.clean, rotate_image(before.clean, angle, FILL.get("full", 0)))
 
 
 def test_weights_move_the_makers_and_not_the_coin(normals, square):

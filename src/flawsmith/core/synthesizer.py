@@ -54,6 +54,7 @@ class Heritage:
 
     Args:
         ids: the samples that its pictures were made from, or that it learned from.
+        names: more of them, known by as much of their path as was told (`train/good/000.png`, `000`).
         real: (defect, stem) of real anomalies that it learned from and that are known by name alone.
         uses_real_anomalies: real anomalies took part, known by name or not.
         warnings: what a reader of the results must know, one sentence each.
@@ -62,6 +63,7 @@ class Heritage:
     """
 
     ids: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
     real: frozenset[tuple[str, str]] = frozenset()
     uses_real_anomalies: bool = False
     warnings: tuple[str, ...] = ()
@@ -118,6 +120,7 @@ def together(heritages: Sequence[Heritage]) -> Heritage:
     """One heritage of several."""
     return Heritage(
         ids=frozenset().union(*(heritage.ids for heritage in heritages)),
+        names=frozenset().union(*(heritage.names for heritage in heritages)),
         real=frozenset().union(*(heritage.real for heritage in heritages)),
         uses_real_anomalies=any(heritage.uses_real_anomalies for heritage in heritages),
         warnings=tuple(dict.fromkeys(warning for heritage in heritages for warning in heritage.warnings)),

@@ -103,8 +103,8 @@ def check_leakage(dataset: Dataset, support: Iterable[Sample] = ()) -> LeakageRe
 def check_heritage(dataset: Dataset, heritage: Heritage, who: str) -> tuple[str, ...]:
     """Refuse what a synthesizer brings from before this run, where it was made from photographs that are tested on now.
 
-    A photograph is known by its id, or by as much of its path as is told (`train/good/000.png`, `000`); where several photographs
-    fit, one of them outside the test side is enough to let it pass.
+    A photograph is known by its id, or by as much of its path as was told; where several photographs fit a part of a path, one of
+    them outside the test side is enough to let it pass.
 
     Args:
         dataset: the samples on their sides.
@@ -117,10 +117,11 @@ def check_heritage(dataset: Dataset, heritage: Heritage, who: str) -> tuple[str,
     Raises:
         DataError: E_SYNTHETIC, with every such photograph.
     """
-    named = _named(dataset.samples)
-    known = [found for name in sorted(heritage.ids) if (found := _photographs(name, named))]
+    ends = _ends(dataset.samples)
+    found = [*(ends.get(name, []) for name in sorted(heritage.ids)), *(_meant(name, ends) for name in sorted(heritage.names))]
+    known = [photographs for photographs in found if photographs]
     learned = [s for s in dataset.samples if s.split == "test" and (s.defect, s.id.split("/", 3)[-1]) in heritage.real]
-    tested = [found[0] for found in known if _sides(found) == {"test"}] + learned
+    tested = [photographs[0] for photographs in known if _sides(photographs) == {"test"}] + learned
     if tested:
         raise DataError(
             "E_SYNTHETIC",
@@ -129,7 +130,7 @@ def check_heritage(dataset: Dataset, heritage: Heritage, who: str) -> tuple[str,
             f"with, or make them again with those of this training",
             _files(tested),
         )
-    held_out = sum(_sides(found) == {"val"} for found in known)
+    held_out = sum(_sides(photographs) == {"val"} for photographs in known)
     if not held_out:
         return heritage.warnings
     of = sum(sample.split == "val" and sample.is_normal for sample in dataset.samples)
@@ -137,22 +138,22 @@ def check_heritage(dataset: Dataset, heritage: Heritage, who: str) -> tuple[str,
     return (*heritage.warnings, told)
 
 
-def _named(samples: Iterable[Sample]) -> Mapping[str, list[Sample]]:
+def _ends(samples: Iterable[Sample]) -> Mapping[str, list[Sample]]:
     """Every end of an id that begins at one of its parts → the samples with that end."""
-    named: dict[str, list[Sample]] = defaultdict(list)
+    ends: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         parts = sample.id.split("/")
         for start in range(len(parts)):
-            named["/".join(parts[start:])].append(sample)
-    return named
+            ends["/".join(parts[start:])].append(sample)
+    return dict(ends)
 
 
-def _photographs(name: str, named: Mapping[str, list[Sample]]) -> list[Sample]:
-    """The samples that a name may mean: an id, or the longest end of a path that is an end of an id."""
+def _meant(name: str, ends: Mapping[str, list[Sample]]) -> list[Sample]:
+    """The samples that a part of a path may mean: those of its longest end that is an end of an id."""
     stem, suffix = split_suffix(name)
     parts = (stem if suffix in IMAGE_SUFFIXES else name).split("/")
-    ends = ("/".join(parts[start:]) for start in range(len(parts)))
-    return next((named[end] for end in ends if end in named), [])
+    told = ("/".join(parts[start:]) for start in range(len(parts)))
+    return next((ends[end] for end in told if end in ends), [])
 
 
 def find_leaks(dataset: Dataset, prints: Mapping[str, Fingerprint] | None = None) -> LeakageReport:

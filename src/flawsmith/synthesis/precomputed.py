@@ -281,14 +281,15 @@ class _OpenedSet:
         name, listing = f"{Precomputed.name}: {self.listing.root}", self.listing
         notes = [f"{name}: {note}" for note in (*listing.notes, *self.usable.notes)]
         unknown = "whether any of them is tested on here is not known"
-        if listing.trained_on is None:
+        if not listing.tells:
             notes.append(f"{name} ({listing.layout}) does not say which photographs it was made from; {unknown}")
         elif self.called != self.here:
             notes.append(f"{name} was made from photographs of {self.called}, which is called {self.here} here; {unknown}")
-        same = self.called if self.called == self.here else None
+        same = self.here if self.called == self.here else ""
         return Heritage(
-            ids=(listing.trained_on or {}).get(same or "", frozenset()),
-            real=listing.real.get(same or "", frozenset()),
+            ids=listing.trained_on.get(same, frozenset()),
+            names=listing.named.get(same, frozenset()),
+            real=listing.real.get(same, frozenset()),
             uses_real_anomalies=listing.uses_real_anomalies,
             warnings=tuple(notes),
             folders=(listing.root,),

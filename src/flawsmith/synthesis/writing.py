@@ -183,6 +183,7 @@ def _header(made: SyntheticSet, clean: bool) -> dict[str, Any]:
         "split": {name: sources.to_json() for name, sources in made.sources.items()},
         "uses_real_anomalies": real or any(heritage.uses_real_anomalies for heritage in before.values()),
         "trained_on": {name: sorted(support.ids | before[name].ids) for name, support in supports},
+        "named_sources": {name: sorted(heritage.names) for name, heritage in before.items()},
         "learned_from": {name: sorted(map(list, heritage.real)) for name, heritage in before.items()},
         "warnings": sorted({warning for heritage in before.values() for warning in heritage.warnings}),
     }

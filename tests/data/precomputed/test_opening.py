@@ -400,7 +400,8 @@ def test_the_native_layout_tells_what_it_was_made_from(stored, drawn_pairs, tmp_
     (root / "tiles/dent/meta.jsonl").write_text("\n".join(lines))
     listing = open_set(root)
     assert [pair.source for pair in listing.pairs] == [f"train/good/{n:03d}.png" for n in range(3)]
-    assert listing.trained_on == {"tiles": {f"train/good/{n:03d}.png" for n in range(3)}}
+    assert listing.tells
+    assert listing.named == {"tiles": {f"train/good/{n:03d}.png" for n in range(3)}}
     assert listing.real == {"tiles": {("dent", "000"), ("dent", "001")}}
     assert listing.uses_real_anomalies
 
@@ -419,7 +420,7 @@ def test_the_stems_of_a_split_may_stand_by_product_or_by_type(stored, drawn_pair
 
 def test_a_native_set_that_tells_nothing(stored, drawn_pairs, tmp_path):
     listing = open_set(stored(tmp_path / "set", "native", drawn_pairs(2)))
-    assert listing.trained_on is None
+    assert not listing.tells
     assert not listing.uses_real_anomalies
 
 

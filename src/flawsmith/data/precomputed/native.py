@@ -62,10 +62,10 @@ def _check_version(path: Path, header: Mapping[str, Any], key: str) -> None:
 
 
 def _written(root: Path, header: Mapping[str, Any]) -> Listing:
-    lines = list(_lines(root / MANIFEST))
-    pairs = [_pair_of(line, root, number) for number, line in lines if line.get("defect") != GOOD]
+    pairs = [_pair_of(line, root, number) for number, line in _lines(root / MANIFEST) if line.get("defect") != GOOD]
     try:
         trained_on = {str(product): set(map(str, ids)) for product, ids in header["trained_on"].items()}
+        named = {str(product): frozenset(map(str, names)) for product, names in header.get("named_sources", {}).items()}
         real = {str(product): _stems(names) for product, names in header.get("learned_from", {}).items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DamagedFile(f"{root / HEADER} does not tell what the set was made from ({error}); write the set again") from error
@@ -75,7 +75,7 @@ def _written(root: Path, header: Mapping[str, Any]) -> Listing:
     notes = tuple(str(note) for note in header.get("warnings", ()))
     used = bool(header.get("uses_real_anomalies", False))
     seen = {product: frozenset(ids) for product, ids in trained_on.items()}
-    return Listing(root, NativeLayout.name, sorted_pairs(pairs), used, seen, real, notes)
+    return Listing(root, NativeLayout.name, sorted_pairs(pairs), used, True, seen, named, real, notes)
 
 
 def _stems(names: Any) -> frozenset[tuple[str, str]]:
@@ -133,7 +133,7 @@ def _refuse_missing(pair: Pair, root: Path, number: int) -> None:
 def _exchanged(tree: Tree, header: Mapping[str, Any]) -> Listing:
     pairs: list[Pair] = []
     notes: list[str] = []
-    trained_on: dict[str, frozenset[str]] = {}
+    named: dict[str, frozenset[str]] = {}
     real: dict[str, frozenset[tuple[str, str]]] = {}
     for product, defect, folder in type_folders(tree.top):
         if product is None or defect == GOOD:
@@ -142,14 +142,13 @@ def _exchanged(tree: Tree, header: Mapping[str, Any]) -> Listing:
         found, told = pairs_in(folder, product, defect, tree)
         pairs += [_with_source(pair, sources) for pair in found]
         notes += told
-        trained_on[product] = trained_on.get(product, frozenset()) | set(sources.values())
+        named[product] = named.get(product, frozenset()) | set(sources.values())
         real[product] = real.get(product, frozenset()) | {
             (defect, stem) for stem in _trained_stems(tree, header, product, defect, SPLIT in folder.others)
         }
-    tells = any(trained_on.values()) or any(real.values())
+    tells = any(named.values()) or any(real.values())
     used = any(real.values()) or header.get("split") is not None
-    listed = sorted_pairs(pairs)
-    return Listing(tree.root, NativeLayout.name, listed, used, trained_on if tells else None, real, tuple(notes))
+    return Listing(tree.root, NativeLayout.name, sorted_pairs(pairs), used, tells, {}, named, real, tuple(notes))
 
 
 def _with_source(pair: Pair, sources: Mapping[str, str]) -> Pair:

@@ -53,7 +53,9 @@ class Listing:
         layout: who read it.
         pairs: all of them; `sorted_pairs` puts them in their order.
         uses_real_anomalies: the set was made with real defects.
-        trained_on: product → ids of the samples that it was made from; None where the set does not tell.
+        tells: whether the set says what it was made from.
+        trained_on: product → ids of the samples that it was made from.
+        named: product → more of them, known by a part of their path.
         real: product → (defect, stem) of the real anomalies that its generator learned from, where the set tells.
         notes: what a reader of results must know.
     """
@@ -62,7 +64,9 @@ class Listing:
     layout: str
     pairs: tuple[Pair, ...]
     uses_real_anomalies: bool
-    trained_on: Mapping[str, frozenset[str]] | None = None
+    tells: bool = False
+    trained_on: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    named: Mapping[str, frozenset[str]] = field(default_factory=dict)
     real: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
