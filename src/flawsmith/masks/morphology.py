@@ -35,7 +35,7 @@ def dilate(mask: Mask, side: int) -> Mask:
 
 
 def majority(mask: Mask, side: int) -> Mask:
-    """The median over a square of odd `side`, edges repeated: what most pixels around are. A count is far faster than a median."""
+    """The median over a square of odd `side`, edges repeated: what most pixels around are. A count is faster than a median."""
     counts = cv2.boxFilter(mask.view(np.uint8), cv2.CV_16U, (side, side), normalize=False, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(counts > side * side // 2)
 
