@@ -297,3 +297,12 @@ def test_grey_is_recognised(image):
 def test_tables_replace_values():
     table = np.stack([np.arange(256), 255 - np.arange(256), np.zeros(256)], axis=1).astype(np.uint8)
     np.testing.assert_array_equal(look_up(np.full((1, 1, 3), 10, np.uint8), table)[0, 0], [10, 245, 0])
+
+
+def test_jitter_without_saturation_and_hue_is_one_straight_line_for_all_channels():
+    image = np.array([[[120, 60, 30], [90, 90, 40]]], np.uint8)
+    for seed in range(20):
+        jittered = colour_jitter(image, np.random.default_rng(seed), 0.3, hue=0.0, saturation=0.0).astype(int).ravel()
+        slope, offset = np.polyfit(image.ravel(), jittered, 1)
+        assert 0.49 - 0.02 <= slope <= 1.69 + 0.02
+        np.testing.assert_allclose(jittered, slope * image.ravel() + offset, atol=1)

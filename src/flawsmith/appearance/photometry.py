@@ -248,7 +248,9 @@ OPERATORS: dict[str, Callable[[Picture, np.random.Generator], None]] = {
 POOL = (*OPERATORS, "rotate")
 
 
-def colour_jitter(image: Image, rng: np.random.Generator, strength: float, hue: float | None = None) -> Image:
+def colour_jitter(
+    image: Image, rng: np.random.Generator, strength: float, hue: float | None = None, saturation: float | None = None
+) -> Image:
     """Change brightness, contrast and saturation by factors of 1 ± `strength` and turn the hue by ± `hue`, in random order.
 
     Args:
@@ -256,14 +258,17 @@ def colour_jitter(image: Image, rng: np.random.Generator, strength: float, hue: 
         rng: the only source of draws.
         strength: 0 changes nothing.
         hue: share of a full turn; None: as `strength`.
+        saturation: strength of its change; None: as `strength`.
 
     Returns:
         A changed copy, uint8 H×W×3.
     """
     turn = strength if hue is None else hue
-    if strength == 0 and turn == 0:
+    spread = strength if saturation is None else saturation
+    if strength == 0 and turn == 0 and spread == 0:
         return image.copy()
-    brightness, contrast, saturation = (max(0.0, 1 + strength * draw) for draw in rng.uniform(-1, 1, 3).tolist())
+    draws = zip((strength, strength, spread), rng.uniform(-1, 1, 3).tolist(), strict=True)
+    brightness, contrast, colour = (max(0.0, 1 + most * draw) for most, draw in draws)
     shift = round(256 * turn * rng.uniform(-1, 1))
     colourful = not is_grey(image)  # a grey picture has no saturation and no hue to change
     for step in rng.permutation(4).tolist():
@@ -271,9 +276,9 @@ def colour_jitter(image: Image, rng: np.random.Generator, strength: float, hue: 
             image = _scaled(image, brightness, 0.0)
         elif step == 1:
             image = _scaled(image, contrast, (1 - contrast) * _mean_luma(image))
-        elif step == 2 and colourful:
-            image = _saturated(image, saturation)
-        elif step == 3 and colourful:
+        elif step == 2 and colourful and spread:
+            image = _saturated(image, colour)
+        elif step == 3 and colourful and turn:
             image = _turned_hue(image, shift)
     return image
 

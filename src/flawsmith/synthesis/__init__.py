@@ -60,6 +60,13 @@ ENTRIES = (
         SynthesizerTraits(needs=frozenset({"normal", "normals"}), takes_mask=True, area=(0.03, 0.12)),
     ),
     Entry(
+        "fractal",
+        "flawsmith.synthesis.fractal:Fractal",
+        "paste a fractal cut out of a changed patch of the picture",
+        "Xia et al., FractalAD, arXiv 2023",
+        SynthesizerTraits(coarse_label=True, takes_mask=True, area=(0.03, 0.09)),
+    ),
+    Entry(
         "mix",
         "flawsmith.synthesis.mix:Mix",
         "several synthesizers by weight, written draem:2,cutpaste:1",
