@@ -48,8 +48,11 @@ from flawsmith.core.requests import Request  # noqa: E402
 from flawsmith.core.samples import GOOD, ArraySource, Region, Sample, SupportSet  # noqa: E402
 from flawsmith.core.seeding import Seed  # noqa: E402
 from flawsmith.core.synthesizer import Synthesizer  # noqa: E402
+from flawsmith.data.dataset import Dataset  # noqa: E402
 from flawsmith.synthesis import build  # noqa: E402
-from flawsmith.synthesis.writing import encode_png  # noqa: E402
+from flawsmith.synthesis.sets import synthesize  # noqa: E402
+from flawsmith.synthesis.sources import NONE  # noqa: E402
+from flawsmith.synthesis.writing import write_set  # noqa: E402
 
 SEED = Seed(0, ("benchmark",))
 SURFACE = "weave"
@@ -146,7 +149,7 @@ class Subject:
 
 def settings(name: str, folder: Path) -> dict[str, Any]:
     """Parameters that a method cannot do without."""
-    return {}
+    return {"folder": str(folder)} if name == "precomputed" else {}
 
 
 def sample_of(defect: str, number: int, pixels: np.ndarray, regions: tuple[Region, ...]) -> Sample:
@@ -164,13 +167,10 @@ def damaged(seed: Seed, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_files(folder: Path, size: int) -> None:
-    """Images with masks, as `flawsmith synth` would have written them."""
-    for k in range(FILES):
-        image, mask = damaged(SEED.child("file", k), size)
-        for kind, pixels in (("image", image), ("mask", mask.astype(np.uint8) * 255)):
-            path = folder / SURFACE / "spot" / kind / f"{k:06d}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(encode_png(pixels))
+    """A set of anomalies, as `flawsmith synth` writes it."""
+    normals = tuple(sample_of(GOOD, k, surface(SURFACE, SEED.child("before", k), (size, size)).image, ()) for k in range(NORMALS))
+    data = Dataset(SURFACE, folder.with_name("nowhere"), "folder", normals)
+    write_set(synthesize(data, MIX, FILES, split=NONE), folder)
 
 
 def files_of(folder: Path) -> list[tuple[Path, Path]]:
@@ -264,7 +264,7 @@ def rows_of(chosen: Sequence[str], size: int, options: argparse.Namespace) -> li
     samples = options.samples if size <= 256 else max(LEAST, options.samples // 10)
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
+        folder = Path(scratch) / "set"
         write_files(folder, size)
         subject = Subject(size, folder)
         rates = side_by_side(chosen, size, folder) if options.workers else {}

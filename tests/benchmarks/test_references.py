@@ -13,7 +13,7 @@ CASES = cases(list(synthesizers.entries))
 
 @pytest.fixture(scope="module")
 def subject(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("files")
+    folder = tmp_path_factory.mktemp("files") / "set"
     write_files(folder, SIDE)
     return Subject(SIDE, folder)
 
