@@ -85,6 +85,14 @@ def test_label_of_what_changed_only(made, noise):
         np.testing.assert_array_equal(anomaly.mask, (anomaly.image != half).any(axis=2))
 
 
+def test_what_is_not_labelled_for_one_level_stays_as_it_was(made, noise):
+    pixels = 100 + noise(64, 64) // 128  # 100 and 101
+    pixels[::4] = 180
+    for seed in range(20):
+        anomaly = made(CutPaste(jitter=0.0, mask_from_diff=True), pixels, seed)
+        np.testing.assert_array_equal(anomaly.image[~anomaly.mask], pixels[~anomaly.mask])
+
+
 def test_both_boxes_lie_half_on_the_object(made, noise):
     pixels = np.full((128, 128, 3), 10, np.uint8)
     disc = (np.mgrid[:128, :128] - 64).astype(float)
