@@ -261,9 +261,7 @@ class _OpenedSet:
     def pixels(self, pair: Pair, size: tuple[int, int] | None) -> PairPixels:
         """New arrays with the pixels of a pair at (H, W), or as they are; what was read last is kept."""
         key = (self.listing.root, pair.image, self.usable.state, self.threshold, size)
-        stacked = CACHE.get(key, lambda: _stacked(self._read(pair, size)))
-        image, mask, origin = np.ascontiguousarray(stacked[..., :3]), stacked[..., 3] > 0, stacked[..., 4:]
-        return PairPixels(image, mask, None if pair.origin is None else np.ascontiguousarray(origin))
+        return _unpacked(CACHE.get(key, lambda: _packed(self._read(pair, size))), pair.origin is not None)
 
     def _read(self, pair: Pair, size: tuple[int, int] | None) -> PairPixels:
         read = read_pair(self.listing.root, pair, self.threshold)
@@ -297,7 +295,17 @@ class _OpenedSet:
         )
 
 
-def _stacked(pixels: PairPixels) -> Image:
-    """Image, mask and origin as the channels of one array, so that they are kept and forgotten together."""
-    parts = [pixels.image, pixels.mask[..., None].astype(np.uint8)]
-    return np.concatenate([*parts, *([] if pixels.origin is None else [pixels.origin])], axis=2)
+def _packed(pixels: PairPixels) -> Image:
+    """Image, mask and origin one after the other, so that they are kept and forgotten together: uint8, 4H×W or 7H×W."""
+    height, width = pixels.mask.shape
+    parts = [pixels.image.reshape(3 * height, width), pixels.mask.view(np.uint8)]
+    return np.concatenate([*parts, *([] if pixels.origin is None else [pixels.origin.reshape(3 * height, width)])])
+
+
+def _unpacked(packed: Image, has_origin: bool) -> PairPixels:
+    """The inverse of `_packed`, in new arrays."""
+    rows, width = packed.shape
+    height = rows // (7 if has_origin else 4)
+    image, mask, origin = (part.copy() for part in (packed[: 3 * height], packed[3 * height : 4 * height], packed[4 * height :]))
+    shape = (height, width, 3)
+    return PairPixels(image.reshape(shape), mask.view(np.bool_), origin.reshape(shape) if has_origin else None)
