@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from flawsmith.core.hybrids import HYBRIDS
 from flawsmith.core.registry import detectors, synthesizers
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +31,12 @@ def test_every_method_has_a_page_with_a_picture_and_every_parameter(kind, regist
         for parameter in entry.resolve().model_fields:
             assert f"`{parameter}`" in text or parameter == "preset", (name, parameter)
         assert name in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_hybrid_is_listed_with_its_members():
+    text = (ROOT / "docs" / "synthesis" / "mix.md").read_text(encoding="utf-8")
+    for name, hybrid in HYBRIDS.items():
+        assert f"| `{name}` | {', '.join(member.name for member in hybrid.members)} |" in text
 
 
 def test_the_example_of_the_readme_runs(tiles: Path, tmp_path: Path):
