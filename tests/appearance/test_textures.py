@@ -30,7 +30,17 @@ def test_procedural_banks_differ_by_item_and_seed():
     pictures = [bank.image(k, (48, 48)).tobytes() for k in range(30)]
     assert len(set(pictures)) == 30
     assert ProceduralTextures(seed=1).image(0, (48, 48)).tobytes() != pictures[0]
-    assert bank.name(6) == "procedural/6-marble"
+    assert bank.name(7) == "procedural/7-marble"
+
+
+def test_fractals_take_their_hue_from_the_density_of_their_points():
+    for seed in range(20):
+        picture = render(Seed(seed), (96, 128), "fractal")
+        hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV_FULL).astype(int)
+        assert np.ptp(hsv[..., 2]) <= 1
+        assert 0.5 * 255 - 1 <= hsv[..., 2].mean() <= 255
+        assert 0.3 * 255 - 3 <= np.median(hsv[..., 1]) <= 255
+        assert len(np.unique(hsv[..., 0])) > 20
 
 
 def test_large_textures_are_enlarged():

@@ -1,6 +1,7 @@
-"""Textures that are computed: band-limited noise, marble, stripes, cells and scratches, each under its own colour map.
+"""Textures that are computed: band-limited noise, marble, stripes, cells, scratches and fractals.
 
-Ours; they stand in for DTD where there is no folder of photographs. Patterns scale with the smaller side.
+Ours; they stand in for DTD where there is no folder of photographs. Patterns scale with the smaller side, and each has a colour
+map of its own. Fractals are those of Anderson and Farrell (WACV 2022) in their colours: the hue follows the density of the points.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import numpy as np
 
 from flawsmith.core.arrays import FloatArray, Image
 from flawsmith.core.seeding import Seed
+from flawsmith.masks.fractal import FEWEST_POINTS, chaos_game, draw_choices, probabilities, sample_system
 from flawsmith.masks.perlin import perlin_noise
 
+POINTS_PER_PIXEL = 2
 LARGEST = 512
 """Pixels of the longer side up to which computing a texture is worth its time; larger ones are enlarged from there."""
 
@@ -32,6 +35,8 @@ def render(seed: Seed, size: tuple[int, int], kind: str) -> Image:
         size: (H, W).
         kind: of `KINDS`.
     """
+    if kind == "fractal":
+        return fractal(seed.numpy("pattern"), size)
     return _coloured(_PATTERNS[kind](seed.numpy("pattern"), size), seed.numpy("colours"))
 
 
@@ -121,6 +126,28 @@ def scratches(rng: np.random.Generator, size: tuple[int, int]) -> FloatArray:
     return np.asarray(cv2.GaussianBlur(canvas, (0, 0), max(0.5, side * 0.002)), np.float64)
 
 
+def fractal(rng: np.random.Generator, size: tuple[int, int]) -> Image:
+    """An iterated function system whose hue is the density of its points, in one saturation and one brightness."""
+    system = sample_system(int(rng.integers(2, 6)), rng)
+    choices, shifts = draw_choices(probabilities(system), max(FEWEST_POINTS, round(POINTS_PER_PIXEL * size[0] * size[1])), rng)
+    density = _density(*chaos_game(system, choices, shifts), size)
+    hue = 360 * ((density + rng.random()) % 1)
+    saturation, value = rng.uniform(0.3, 1), rng.uniform(0.5, 1)
+    hsv = np.stack([hue, np.full(size, saturation), np.full(size, value)], axis=2).astype(np.float32)
+    return np.asarray(np.rint(255 * cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)), np.uint8)
+
+
+def _density(xs: FloatArray, ys: FloatArray, size: tuple[int, int]) -> FloatArray:
+    """How close the points lie, on a scale of logarithms from 0 for none to 1; their bounding box fills the picture."""
+    rows, columns = (
+        ((values - values.min()) * ((side - 1) / max(float(np.ptp(values)), 1e-6))).astype(np.intp)
+        for values, side in ((xs.reshape(-1), size[0]), (ys.reshape(-1), size[1]))
+    )
+    counts = np.bincount(rows * size[1] + columns, minlength=size[0] * size[1]).reshape(size)
+    close = np.log1p(cv2.GaussianBlur(counts.astype(np.float64), (0, 0), max(0.6, min(size) * 0.004)))
+    return np.asarray(close / max(float(close.max()), 1e-9))
+
+
 def _grid(size: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
     """Row and column positions in units of the smaller side."""
     return np.arange(size[0])[:, None] / min(size), np.arange(size[1])[None, :] / min(size)
@@ -133,4 +160,4 @@ _PATTERNS: dict[str, Callable[[np.random.Generator, tuple[int, int]], FloatArray
     "cells": cells,
     "scratches": scratches,
 }
-KINDS = tuple(_PATTERNS)
+KINDS = (*_PATTERNS, "fractal")

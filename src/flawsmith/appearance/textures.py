@@ -112,7 +112,7 @@ class SomeTextures:
 
 @dataclass(frozen=True)
 class ProceduralTextures:
-    """Textures that are computed: noise, marble, stripes, cells and scratches in turn.
+    """Textures that are computed: noise, marble, stripes, cells, scratches and fractals in turn.
 
     Args:
         seed: root of every draw.
