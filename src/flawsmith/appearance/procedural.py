@@ -1,7 +1,7 @@
 """Textures that are computed: band-limited noise, marble, stripes, cells, scratches and fractals.
 
 Ours; they stand in for DTD where there is no folder of photographs. Patterns scale with the smaller side, and each has a colour
-map of its own. Fractals are those of Anderson and Farrell (WACV 2022) in their colours: the hue follows the density of the points.
+map of its own. Fractals are those of Anderson and Farrell (WACV 2022), in their colours: the hue is the density of the points.
 """
 
 from __future__ import annotations
