@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
@@ -26,12 +26,12 @@ FAINTEST_PEAK = 32
 
 
 def contact_sheet(
-    anomalies: Sequence[Anomaly], tile: int = TILE, columns: int | None = None, captions: Sequence[str] | None = None
+    anomalies: Iterable[Anomaly], tile: int = TILE, columns: int | None = None, captions: Iterable[str] | None = None
 ) -> Image:
     """Draw anomalies beside their normals, masks and differences.
 
     Args:
-        anomalies: at least one.
+        anomalies: at least one; only one of them is held at a time.
         tile: side of each small picture, pixels.
         columns: anomalies side by side; None: one up to four anomalies, else two.
         captions: what to write under each; None: its defect.
@@ -39,9 +39,11 @@ def contact_sheet(
     Returns:
         uint8 H×W×3.
     """
-    columns = columns or (1 if len(anomalies) <= 4 else 2)
-    told = [anomaly.defect for anomaly in anomalies] if captions is None else captions
-    strips = [_strip(anomaly, tile, caption) for anomaly, caption in zip(anomalies, told, strict=True)]
+    if captions is None:
+        strips = [_strip(anomaly, tile, anomaly.defect) for anomaly in anomalies]
+    else:
+        strips = [_strip(anomaly, tile, caption) for anomaly, caption in zip(anomalies, captions, strict=True)]
+    columns = columns or (1 if len(strips) <= 4 else 2)
     blank = np.full_like(strips[0], PAPER)
     strips += [blank] * (-len(strips) % columns)
     rows = [_beside(strips[k : k + columns], 4 * GAP) for k in range(0, len(strips), columns)]

@@ -302,7 +302,7 @@ def _finish(staging: Path, made: SyntheticSet) -> dict[str, int]:
             f"none of {len(made)} images took a defect; expected normals with some structure and a foreground large enough: "
             f"look at the images, or set foreground=none",
         )
-    sheet = contact_sheet([made[index] for index in shown])
+    sheet = contact_sheet(made[index] for index in shown)
     write_bytes(staging / SHEET, encode_png(sheet))
     return defects
 
