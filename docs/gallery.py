@@ -6,9 +6,9 @@
 
 The six surfaces are scikit-image's brick, grass and gravel, and brushed metal, a weave and a machined part that are computed
 (`flawsmith.appearance.surfaces`). Three rows of a picture are made by the method's default preset; below them a row for every
-other preset that changes a pixel. Methods that paste real anomalies get toy defects drawn on other crops of the same surface or,
-of DATA, two anomalies of each defect, which leave the test side. Seeds are fixed: the same bytes on every run. DATA is a folder,
-or `elpv` for the installed package of solar cells.
+other preset that changes a pixel and does not refuse these pictures. Methods that paste real anomalies get toy defects drawn on
+other crops of the same surface or, of DATA, two anomalies of each defect, which leave the test side. Seeds are fixed: the same
+bytes on every run. DATA is a folder, or `elpv` for the installed package of solar cells.
 """
 
 from __future__ import annotations
@@ -126,7 +126,10 @@ def picture_of(name: str, subjects: Sequence[Subject]) -> Image:
         shown = [(subject.name, anomaly_of(name, {}, subject, Path(scratch))) for subject in subjects]
         pair = (0, len(subjects) - 1)
         for preset in other_presets(name):
-            made = [anomaly_of(name, {"preset": preset}, subjects[k], Path(scratch)) for k in pair]
+            try:
+                made = [anomaly_of(name, {"preset": preset}, subjects[k], Path(scratch)) for k in pair]
+            except FlawsmithError:  # made for other products or sizes
+                continue
             if any(differ(anomaly, shown[k][1]) for anomaly, k in zip(made, pair, strict=True)):
                 shown += [(f"{subjects[k].name}, preset {preset}", a) for k, a in zip(pair, made, strict=True)]
     return contact_sheet([a for _, a in shown], tile=TILE, columns=2, captions=[caption for caption, _ in shown])
