@@ -4,7 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from flawsmith.core.errors import BadParameter
+from flawsmith.core.errors import BadParameter, UnknownName
+from flawsmith.core.requests import Request
+from flawsmith.core.samples import ArraySource, Sample
+from flawsmith.core.seeding import Seed
 from flawsmith.synthesis.destseg import DeSTSeg
 from flawsmith.synthesis.memseg import MemSeg
 
@@ -143,14 +146,33 @@ def test_a_foreground_that_no_mask_fits_into_is_a_normal(made, noise, tmp_path):
         ("official", {"foreground": "auto", "opacity": (0.15, 1), "operators": 0, "structural_operators": 3, "rotation": 90}),
         ("asbench_draem", {"foreground": "threshold:100", "opacity": (0, 0.8), "structural_operators": 3, "rotation": 90}),
         ("asbench_destseg", {"foreground": "threshold:100", "opacity": (0.15, 1), "structural_operators": 0, "rotation": 0}),
-        ("realnet", {"texture_share": 1, "opacity": (0.5, 1), "operators": 0, "foreground": "auto"}),
-        ("realnet_dtd", {"texture_share": 1, "opacity": (0.2, 1), "operators": 3, "foreground": "auto"}),
+        ("asbench", {"foreground": "table:memseg", "opacity": (0.15, 1), "structural_operators": 3, "rotation": 90}),
+        ("realnet", {"texture_share": 1, "opacity": (0.5, 1), "operators": 0, "foreground": "table:realnet,auto"}),
+        ("realnet_dtd", {"texture_share": 1, "opacity": (0.2, 1), "operators": 3, "foreground": "table:realnet,auto"}),
     ],
 )
 def test_presets_are_those_of_the_sources(preset, expected):
     method = MemSeg(preset=preset)
     assert {name: getattr(method, name) for name in expected} == expected
     assert method.exponents == (0, 5)
+
+
+def test_asbenchs_table_knows_the_classes_of_mvtec_alone(part):
+    picture, inside = part
+
+    def of(product):
+        return Request(Sample(f"{product}/train/good/0", product, "good", "train", "0", ArraySource(picture)), Seed(0))
+
+    method = MemSeg(preset="asbench", on_empty="resample")
+    (hazelnut,) = method.synthesize([of("hazelnut")])  # 50/T: brighter than 50
+    assert hazelnut.mask.any()
+    assert not (hazelnut.mask & ~inside).any()
+    (capsule,) = method.synthesize([of("capsule")])  # 120/F: not brighter than 120
+    assert capsule.mask.any()
+    assert not (capsule.mask & inside).any()
+    with pytest.raises(UnknownName, match="tile_of_mine"):
+        method.synthesize([of("tile_of_mine")])
+    assert MemSeg(preset="realnet").synthesize([of("tile_of_mine")])[0].mask.any()
 
 
 def test_realnet_always_takes_a_texture(made, noise):

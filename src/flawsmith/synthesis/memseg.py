@@ -5,7 +5,7 @@ TooTouch/MemSeg (MIT), dataset.py, the common re-implementation. Presets `realne
 (Zhang, Xu and Zhou, CVPR 2024; cnulab/RealNet, realnet_dataset.py), which is the same but for its numbers and always takes a
 texture: `realnet` from a folder of pictures made by diffusion, `realnet_dtd` from one of textures.
 Departs in six places: the object is found by `auto` where the original has a table of thresholds for the classes of MVTec AD
-(`foreground=table:memseg`, as in the presets of ASBench); sides that the grid does not divide are thought to go on mirrored
+(`foreground=table:memseg`, as in preset `asbench`); sides that the grid does not divide are thought to go on mirrored
 (`uneven`); an empty mask is drawn again (`on_empty`); a texture that changes nothing is replaced (`require_change`); a grey
 picture gets a grey texture (`match_grey`); without a folder of photographs the textures are computed (`textures`). Anomalies and
 normals alternate in the original, which here is the stream's ratio, and its resizing to 288 and cropping to 256 is left to you.
@@ -31,6 +31,7 @@ from flawsmith.synthesis.training_free import OpacityRange, Placed, Scene
 Cells = Annotated[int, Field(ge=1, le=32)]
 AS_RELEASED = {"uneven": "refuse", "on_empty": "keep", "match_grey": False, "require_change": False}
 DARK = {**AS_RELEASED, "foreground": "threshold:100"}
+REALNET = {"foreground": "table:realnet,auto", "texture_share": 1.0}
 
 
 class MemSeg(PerlinTexture):
@@ -56,8 +57,8 @@ class MemSeg(PerlinTexture):
         "asbench": {**AS_RELEASED, "foreground": "table:memseg"},
         "asbench_draem": {**DARK, "opacity": (0.0, 0.8)},
         "asbench_destseg": {**DARK, "structural_operators": 0, "rotation": 0.0},
-        "realnet": {"texture_share": 1.0, "opacity": (0.5, 1.0)},
-        "realnet_dtd": {"texture_share": 1.0, "opacity": (0.2, 1.0), "operators": 3},
+        "realnet": {**REALNET, "opacity": (0.5, 1.0)},
+        "realnet_dtd": {**REALNET, "opacity": (0.2, 1.0), "operators": 3},
     }
 
     foreground: str = "auto"
