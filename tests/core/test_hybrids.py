@@ -23,7 +23,7 @@ def test_a_hybrid_stands_for_its_members_in_the_benchmarks_variant(name: str):
     assert [member.method.name for member in members] == [made_before.get(part, part) for part in HYBRIDS[name].parts]
     assert {member.weight for member in members} == {1.0}
     for member in members:
-        assert member.method.params == ({} if member.method.name == "precomputed" else {"preset": "asbench"})
+        assert member.method.params.get("preset") == (None if member.method.name == "precomputed" else "asbench")
 
 
 def test_settings_reach_members_and_win():
@@ -31,7 +31,7 @@ def test_settings_reach_members_and_win():
     members = {m.method.name: m.method.params for m in parse_methods("asbench_draem_anomalydiffusion_memseg", settings)}
     assert members["draem"] == {"preset": "asbench", "opacity": [0.5, 1]}
     assert members["precomputed"] == {"folder": "./AD"}
-    assert members["memseg"] == {"preset": "official"}
+    assert members["memseg"] == {"preset": "official", "foreground": "table:memseg,auto"}
 
 
 def test_a_hybrid_mixes_with_other_methods_by_weight():
