@@ -160,7 +160,7 @@ def test_pictures_without_masks_are_textures(stored, drawn_pairs, tmp_path):
     assert LAYOUTS["sdas"].fits(scan(tmp_path))
     for layout in ("auto", "sdas"):
         refused(
-            DataError, r"pictures without masks.*draem\.textures=.*/bottle/", lambda layout=layout: open_set(tmp_path, layout)
+            DataError, r"pictures without masks.*preset=realnet .*memseg\.textures=.*/bottle/", lambda layout=layout: open_set(tmp_path, layout)
         )
 
 

@@ -32,6 +32,6 @@ class SdasLayout:
         home = next((folder.path for folder in tree.top.walk() if folder.images), "")
         told = (
             f"{tree.root} holds pictures without masks; expected image and mask of each: blend these as textures, with --synth "
-            f"draem --set draem.textures={tree.root / home}/"
+            f"memseg --set memseg.preset=realnet --set memseg.textures={tree.root / home}/"
         )
         raise DataError("E_PAIRS", told, [tree.root])
