@@ -1,3 +1,5 @@
+import pickle
+
 import cv2
 import numpy as np
 import pytest
@@ -33,6 +35,11 @@ def overlap(a, b):
         ("corner", 20, 200),
         ("nsa:20,60", 200, 20),
         ("nsa:200,60", 20, 200),
+        ("otsu:bright,red,c3,o3", 200, 20),
+        ("triangle:dark,green", 20, 200),
+        ("nsa:20,60,255,20", 200, 20),
+        ("grabcut", 200, 20),
+        ("grabcut", 20, 200),
     ],
 )
 def test_finds_a_plain_disc(rule, inside, outside):
@@ -89,6 +96,17 @@ def test_own_masks_missing_or_empty(tmp_path):
         ("atuo", UnknownName, "did you mean auto?"),
         ("masks", UnknownName, "needs a slash"),
         ("otsu:brigth", BadParameter, "otsu:bright"),
+        ("otsu:bright,dark", BadParameter, "otsu:bright"),
+        ("otsu:c6,c7", BadParameter, "closing and opening"),
+        ("triangle:c999", BadParameter, "triangle:bright,blue,c8,o3"),
+        ("threshold:300", BadParameter, "0…255"),
+        ("threshold:nan", BadParameter, "0…255"),
+        ("nsa:200,60,20", BadParameter, "several such pairs"),
+        ("nsa:", BadParameter, "nsa:200,60"),
+        ("grabcut:1", BadParameter, "grabcut, with nothing behind it"),
+        ("table", BadParameter, "table:memseg"),
+        ("table:memseg,otsu", BadParameter, "table:memseg,auto"),
+        ("table:mvtec", UnknownName, "known: memseg, realnet"),
         ("threshold", BadParameter, "threshold:LEVEL"),
         ("threshold:x", BadParameter, "threshold:LEVEL"),
         ("nsa:200", BadParameter, "nsa:200,60"),
@@ -99,3 +117,30 @@ def test_refuses_words_it_does_not_know(text, error, told):
     with pytest.raises(error) as caught:
         parse_rule(text)
     assert told in str(caught.value)
+
+
+WORDS = ["none", "auto", "otsu:dark,blue,c8,o3", "nsa:200,60", "table:realnet,auto", "model:nets/u", "./masks"]
+
+
+@pytest.mark.parametrize("text", WORDS)
+def test_rules_travel_to_other_processes(text):
+    rule = parse_rule(text)
+    assert pickle.loads(pickle.dumps(rule)) == rule
+
+
+def test_hostile_pictures_end_in_a_mask():
+    rng = np.random.default_rng(0)
+    pictures = [
+        np.zeros((32, 32, 3), np.uint8),
+        np.full((32, 200, 3), 255, np.uint8),
+        rng.integers(0, 256, (33, 47, 3), dtype=np.uint8),
+        np.repeat(np.indices((64, 64)).sum(axis=0)[:, :, None] % 2 * 255, 3, axis=2).astype(np.uint8),
+    ]
+    single = np.zeros((64, 64, 3), np.uint8)
+    single[30, 30] = 255
+    for image in [*pictures, single]:
+        for word in ("auto", "otsu", "triangle", "threshold:100", "corner", "nsa:200,60", "grabcut"):
+            mask = foreground_mask(parse_rule(word), image, "p/train/good/0")
+            assert mask.dtype == np.bool_
+            assert mask.shape == image.shape[:2]
+            assert mask.mean() >= 0.05

@@ -1,11 +1,9 @@
-"""Where the object is: estimators that need no training, and a user's own masks.
+"""Where the object is: rules that need no training, and a user's own masks.
 
-A rule is written as one word with arguments: `none`, `auto`, `otsu`, `otsu:bright`, `triangle:dark`, `threshold:100`,
-`threshold:100,bright`, `corner`, `nsa:200,60`, or a folder of mask files (with a slash, as in `./masks`) named like the images.
-
-Sources: RealNet (Otsu, triangle; cnulab/RealNet), MemSeg (threshold; TooTouch/MemSeg), NSA (background and tolerance;
-hmsch/natural-synthetic-anomalies), FractalAD (corner; AIRS-CSR/FractalAD), UniADC (the 5 % rule). `auto` is ours: Otsu whose
-polarity the image's border decides, and everywhere where the border shows no ground, as on a surface that fills the picture.
+A rule is written as one word with arguments: `none`, `auto`, `otsu`, `otsu:bright`, `triangle:dark,blue,c8,o3`, `threshold:100`,
+`threshold:100,bright`, `corner`, `nsa:200,60`, `grabcut`, `table:memseg`, `table:realnet,auto`, `model:FOLDER`, or a folder of
+mask files (with a slash, as in `./masks`) named like the images. UniADC's rule ends every estimate: under 5 % of the picture it
+counts as failed.
 """
 
 from __future__ import annotations
@@ -14,26 +12,34 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from flawsmith.core.arrays import Image, Mask
-from flawsmith.core.errors import BadParameter, DataError, EmptyForeground, UnknownName
+from flawsmith.core.errors import BadParameter, DataError, EmptyForeground, NeedUnmet, UnknownName
 from flawsmith.data.reading import read_mask_values
 from flawsmith.data.resize import resize_mask
-from flawsmith.masks.morphology import close, open_up
+from flawsmith.masks.estimators import (
+    CHANNELS,
+    POLARITIES,
+    ThresholdOptions,
+    by_background,
+    by_corner,
+    by_itself,
+    by_level,
+    by_otsu,
+    by_triangle,
+)
+from flawsmith.masks.foreground_tables import AUTO, TABLES, word_for
+from flawsmith.masks.grabcut import by_grabcut
+from flawsmith.masks.saliency import Segmenter, open_segmenter
 
 SMALLEST_SHARE = 0.05
-BORDER = 4
-GROUND_SHARE = 0.9
-"""Least share of the border that a ground holds: textures have up to 0.86, objects on a plain ground above 0.95."""
-
-SMOOTHING = 6
+LARGEST_SQUARE = 255
 SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg")
 
-Grey = NDArray[np.uint8]
+Estimate = Callable[[Image], Mask]
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class ForegroundRule:
     """A rule that was read from its word.
 
     Args:
-        name: of the estimator, or `folder`.
+        name: of the estimator, `none`, `folder`, `model` or `table`.
         arguments: what stood after the colon; for a folder its path.
     """
 
@@ -53,17 +59,22 @@ def parse_rule(text: str) -> ForegroundRule:
     """Read a rule's word; nothing is opened.
 
     Raises:
-        UnknownName: no such rule.
+        UnknownName: no such rule or table.
         BadParameter: its arguments do not fit.
     """
-    if is_path(text):
-        return ForegroundRule("folder", (text,))
-    name, _, rest = text.partition(":")
-    if name != "none" and name not in ESTIMATORS:
-        raise UnknownName("foreground rule", text, ["none", *ESTIMATORS], "a folder of masks needs a slash, as in ./masks")
-    rule = ForegroundRule(name, tuple(part.strip() for part in rest.split(",") if part.strip()))
-    _check_arguments(rule)
-    return rule
+    name, colon, rest = text.partition(":")
+    if name not in RULES:
+        if is_path(text):
+            return ForegroundRule("folder", (text,))
+        raise UnknownName("foreground rule", text, list(RULES), "a folder of masks needs a slash, as in ./masks")
+    if name == "model":
+        return ForegroundRule("model", (rest,) if rest else ())
+    arguments = tuple(part.strip() for part in rest.split(",")) if colon else ()
+    try:
+        RULES[name].read(arguments)
+    except ValueError as error:
+        raise BadParameter(f"foreground is {text}; expected {RULES[name].expected}") from error
+    return ForegroundRule(name, arguments)
 
 
 def is_path(text: str) -> bool:
@@ -71,34 +82,59 @@ def is_path(text: str) -> bool:
     return "/" in text or "\\" in text or text.startswith((".", "~"))
 
 
-def _check_arguments(rule: ForegroundRule) -> None:
-    numbers, words = ARGUMENTS.get(rule.name, (0, ()))
-    given = rule.arguments
-    try:
-        [float(number) for number in given[:numbers]]
-        fits = len(given) >= numbers and len(given) <= numbers + bool(words) and all(word in words for word in given[numbers:])
-    except ValueError:
-        fits = False
-    if not fits:
-        raise BadParameter(f"foreground is {rule.name}:{','.join(given)}; expected {EXPECTED.get(rule.name, rule.name)}")
-
-
-def foreground_mask(rule: ForegroundRule, image: Image, sample_id: str) -> Mask | None:
-    """The object's pixels in `image`: bool H×W, or None for `none`.
+def foreground_mask(
+    rule: ForegroundRule, image: Image, sample_id: str, *, dataset: str = "", segmenter: Segmenter | None = None
+) -> Mask | None:
+    """The object's pixels in `image`: bool H×W, or None where it is everywhere by rule.
 
     An estimate under 5 % of the image counts as failed and becomes the whole image. A mask file stands for the whole picture,
     whatever its size, and is resized to the image.
 
+    Args:
+        rule: what `parse_rule` read.
+        image: uint8 H×W×3.
+        sample_id: product/split/defect/stem; a folder is searched by product and stem, a table by product.
+        dataset: the data set's name, where it is known; tables have a part for each.
+        segmenter: what `model` without a folder asks.
+
     Raises:
         DataError: the folder has no mask for this sample (E_MISSING_MASK), or it cannot be read.
         EmptyForeground: the user's mask has no pixel.
+        UnknownName: the table does not know the product.
+        NeedUnmet: `model` without a folder, and no segmenter.
+        BadParameter: the segmenter's answer is no mask of the image's size, or its file is missing.
     """
+    rule = for_product(rule, sample_id, dataset)
     if rule.name == "none":
         return None
     if rule.name == "folder":
         return _from_folder(rule.arguments[0], image.shape[:2], sample_id)
-    mask = ESTIMATORS[rule.name](image, rule.arguments)
+    estimate = RULES[rule.name].read(rule.arguments) if rule.name != "model" else None
+    mask = _from_model(rule, image, segmenter) if estimate is None else estimate(image)
     return mask if mask.mean() >= SMALLEST_SHARE else np.ones_like(mask)
+
+
+def for_product(rule: ForegroundRule, sample_id: str, dataset: str = "") -> ForegroundRule:
+    """The rule itself, or the one that its table has for the sample's product.
+
+    Raises:
+        UnknownName: the table does not know the product.
+    """
+    if rule.name != "table":
+        return rule
+    word = word_for(rule.arguments[0], sample_id.partition("/")[0], dataset, otherwise_auto=AUTO in rule.arguments[1:])
+    return parse_rule(word)
+
+
+def _from_model(rule: ForegroundRule, image: Image, segmenter: Segmenter | None) -> Mask:
+    if rule.arguments:
+        segmenter = open_segmenter(rule.arguments[0])
+    if segmenter is None:
+        raise NeedUnmet("foreground=model", "a segmenter", "hand one to foreground_mask, or write model:FOLDER")
+    mask = segmenter.segment(image)
+    if mask.shape != image.shape[:2] or mask.dtype != np.bool_:
+        raise BadParameter(f"the segmenter answered {mask.shape} {mask.dtype}; expected bool {image.shape[:2]}, the image's size")
+    return mask
 
 
 def _from_folder(folder: str, shape: Sequence[int], sample_id: str) -> Mask:
@@ -129,85 +165,92 @@ def _mask_files(folder: str) -> dict[str, Path]:
     return found
 
 
-def _grey(image: Image) -> Grey:
-    return np.asarray(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY), np.uint8)
+@dataclass(frozen=True)
+class _Kind:
+    """How a rule's arguments are read, and how they are told to whoever gets them wrong."""
+
+    read: Callable[[tuple[str, ...]], Estimate | None]
+    expected: str
 
 
-def _polarised(bright: Mask, polarity: str) -> Mask:
-    """The bright or the dark class; `auto` takes the one that holds less of the border."""
-    if polarity == "auto":
-        polarity = "dark" if _share_of_border(bright) > 0.5 else "bright"
-    return bright if polarity == "bright" else ~bright
+def _alone(estimate: Estimate | None) -> Callable[[tuple[str, ...]], Estimate | None]:
+    def read(arguments: tuple[str, ...]) -> Estimate | None:
+        if arguments:
+            raise ValueError(arguments)
+        return estimate
+
+    return read
 
 
-def _share_of_border(mask: Mask) -> float:
-    sides = (mask[:BORDER], mask[-BORDER:], mask[BORDER:-BORDER, :BORDER], mask[BORDER:-BORDER, -BORDER:])
-    return float(sum(np.count_nonzero(side) for side in sides) / sum(side.size for side in sides))
+def _thresholded(estimate: Callable[[Image, ThresholdOptions], Mask]) -> Callable[[tuple[str, ...]], Estimate]:
+    def read(arguments: tuple[str, ...]) -> Estimate:
+        options = _options(arguments)
+        return lambda image: estimate(image, options)
+
+    return read
 
 
-def _bright_by_histogram(image: Image, flag: int) -> Mask:
-    grey = _grey(image)
-    limit, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY + flag)
-    return np.asarray(grey > limit)
+def _options(arguments: tuple[str, ...]) -> ThresholdOptions:
+    """Polarity, channel, closing and opening, each at most once, in any order."""
+    fields: dict[str, Any] = {}
+    for word in arguments:
+        field, value = _option(word)
+        if field in fields:
+            raise ValueError(word)
+        fields[field] = value
+    return ThresholdOptions(**fields)
 
 
-def _by_histogram(image: Image, arguments: Sequence[str], flag: int) -> Mask:
-    mask = _polarised(_bright_by_histogram(image, flag), arguments[0] if arguments else "auto")
-    return open_up(close(mask, SMOOTHING), SMOOTHING)
+def _option(word: str) -> tuple[str, str | int]:
+    if word in POLARITIES:
+        return "polarity", word
+    if word in CHANNELS:
+        return "channel", word
+    field = {"c": "closing", "o": "opening"}.get(word[:1])
+    if field is None or not word[1:].isdecimal() or int(word[1:]) > LARGEST_SQUARE:
+        raise ValueError(word)
+    return field, int(word[1:])
 
 
-def _auto(image: Image, arguments: Sequence[str]) -> Mask:
-    bright = _bright_by_histogram(image, cv2.THRESH_OTSU)
-    share = _share_of_border(bright)
-    if 1 - GROUND_SHARE < share < GROUND_SHARE:
-        return np.ones_like(bright)
-    return open_up(close(~bright if share > 0.5 else bright, SMOOTHING), SMOOTHING)
+def _level(arguments: tuple[str, ...]) -> Estimate:
+    if len(arguments) not in (1, 2) or not set(arguments[1:]) <= {"bright", "dark"}:
+        raise ValueError(arguments)
+    level, bright = _number(arguments[0]), "bright" in arguments
+    return lambda image: by_level(image, level, bright)
 
 
-def _otsu(image: Image, arguments: Sequence[str]) -> Mask:
-    return _by_histogram(image, arguments, cv2.THRESH_OTSU)
+def _pairs(arguments: tuple[str, ...]) -> Estimate:
+    numbers = [_number(argument) for argument in arguments]
+    pairs = tuple(zip(numbers[::2], numbers[1::2], strict=True))
+    if not pairs:
+        raise ValueError(arguments)
+    return lambda image: by_background(image, pairs)
 
 
-def _triangle(image: Image, arguments: Sequence[str]) -> Mask:
-    return _by_histogram(image, arguments, cv2.THRESH_TRIANGLE)
+def _number(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= 255:
+        raise ValueError(text)
+    return number
 
 
-def _threshold(image: Image, arguments: Sequence[str]) -> Mask:
-    bright = _grey(image) > float(arguments[0])
-    return bright if "bright" in arguments[1:] else ~bright
+def _table(arguments: tuple[str, ...]) -> None:
+    if not arguments or not set(arguments[1:]) <= {AUTO} or len(arguments) > 2:
+        raise ValueError(arguments)
+    if arguments[0] not in TABLES:
+        raise UnknownName("foreground table", arguments[0], list(TABLES))
 
 
-def _corner(image: Image, arguments: Sequence[str]) -> Mask:
-    """FractalAD: brighter or darker than the top left corner, judged at 256×256."""
-    small = cv2.blur(cv2.resize(_grey(image), (256, 256), interpolation=cv2.INTER_LINEAR), (5, 5))
-    level = float(small[:20, :20].mean())
-    found = small <= level - 50 if level > 128 else small > level + 10
-    return resize_mask(cv2.medianBlur(found.astype(np.uint8), 5) > 0, (image.shape[0], image.shape[1]))
-
-
-def _nsa(image: Image, arguments: Sequence[str]) -> Mask:
-    background, tolerance = float(arguments[0]), float(arguments[1])
-    apart = np.abs(image.mean(axis=2) - background) > tolerance
-    return np.asarray(cv2.medianBlur(apart.astype(np.uint8), 7) > 0)
-
-
-ESTIMATORS: dict[str, Callable[[Image, Sequence[str]], Mask]] = {
-    "auto": _auto,
-    "otsu": _otsu,
-    "triangle": _triangle,
-    "threshold": _threshold,
-    "corner": _corner,
-    "nsa": _nsa,
-}
-ARGUMENTS: dict[str, tuple[int, tuple[str, ...]]] = {
-    "otsu": (0, ("auto", "bright", "dark")),
-    "triangle": (0, ("auto", "bright", "dark")),
-    "threshold": (1, ("bright", "dark")),
-    "nsa": (2, ()),
-}
-EXPECTED = {
-    "otsu": "otsu, otsu:bright or otsu:dark",
-    "triangle": "triangle, triangle:bright or triangle:dark",
-    "threshold": "threshold:LEVEL for objects darker than LEVEL, or threshold:LEVEL,bright",
-    "nsa": "nsa:BACKGROUND,TOLERANCE, as in nsa:200,60",
+OPTIONS = "perhaps with a channel and the sides of closing and opening, as in triangle:bright,blue,c8,o3"
+RULES: dict[str, _Kind] = {
+    "none": _Kind(_alone(None), "none, with nothing behind it"),
+    "auto": _Kind(_alone(by_itself), "auto, with nothing behind it"),
+    "otsu": _Kind(_thresholded(by_otsu), f"otsu, otsu:bright or otsu:dark, {OPTIONS}"),
+    "triangle": _Kind(_thresholded(by_triangle), f"triangle, triangle:bright or triangle:dark, {OPTIONS}"),
+    "threshold": _Kind(_level, "threshold:LEVEL for objects darker than LEVEL (0…255), or threshold:LEVEL,bright"),
+    "corner": _Kind(_alone(by_corner), "corner, with nothing behind it"),
+    "nsa": _Kind(_pairs, "nsa:BACKGROUND,TOLERANCE, as in nsa:200,60, or several such pairs"),
+    "grabcut": _Kind(_alone(by_grabcut), "grabcut, with nothing behind it"),
+    "table": _Kind(_table, "table:memseg or table:realnet, perhaps with auto for other products, as in table:memseg,auto"),
+    "model": _Kind(_alone(None), "model:FOLDER with a saliency network in it"),
 }

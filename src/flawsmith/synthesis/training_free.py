@@ -178,7 +178,7 @@ class TrainingFree(Method):
 
     def foreground_of(self, image: Image, sample_id: str) -> Mask | None:
         """Where the object is in a picture by this method's rule: bool H×W; None: everywhere."""
-        return foreground_mask(self._rule, image, sample_id)
+        return foreground_mask(self._rule, image, sample_id, dataset=self._support.dataset if self._support else "")
 
     def _lacks_other_normal(self) -> NeedUnmet:
         return NeedUnmet(self.name, "a second normal", "give it a support set of at least two normals")
@@ -189,7 +189,7 @@ class TrainingFree(Method):
         image = np.ascontiguousarray(request.normal.image())
         self._check_image(image, request.normal.id)
         self._check_mask(request.mask, image)
-        foreground = foreground_mask(self._rule, image, request.normal.id)
+        foreground = self.foreground_of(image, request.normal.id)
         placed = self.place(Scene(image, request.seed, foreground, request.mask, request.normal, request.defect))
         return self._labelled(request, image, placed)
 
