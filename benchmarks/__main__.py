@@ -10,6 +10,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ALL = {
     "synthesis": ["synthesis.py"],
+    "blocks": ["blocks.py"],
     "synth_at_scale": ["synth_at_scale.py"],
     "patchcore": ["patchcore.py"],
     "toy_texture": ["toy_texture.py", "patchcore", "memseg", "--seeds", "1"],
