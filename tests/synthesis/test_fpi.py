@@ -4,9 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare, kstest
 
+from flawsmith.appearance.change import apart
 from flawsmith.core.errors import BadParameter, NeedUnmet, NotFitted
 from flawsmith.core.samples import SupportSet
-from flawsmith.synthesis.fpi import Fpi, apart, swapped
+from flawsmith.synthesis.fpi import Fpi, swapped
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ fifth of the time of scipy's rank filter, and the answer is the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import groupby
 from math import isqrt
 from typing import Any
@@ -100,17 +101,34 @@ def _merged_all(groups: Sequence[Sorted]) -> Sorted:
 
 
 def _merged(one: Sorted, other: Sorted) -> Sorted:
-    """Batcher's odd-even merge."""
+    """Two sorted lists as one."""
+    wires = one + other
+    comparisons, order = _merging_network(len(one), len(other))
+    for low, high in comparisons:
+        a, b = wires[low], wires[high]
+        wires[low], wires[high] = np.minimum(a, b), np.maximum(a, b)
+    return [wires[k] for k in order]
+
+
+@lru_cache(maxsize=256)
+def _merging_network(one: int, other: int) -> tuple[list[tuple[int, int]], list[int]]:
+    """Which wires to compare, in order, and where the sorted wires then are, for lists of these lengths one after the other."""
+    comparisons: list[tuple[int, int]] = []
+    return comparisons, _odd_even_merge(list(range(one)), list(range(one, one + other)), comparisons)
+
+
+def _odd_even_merge(one: list[int], other: list[int], comparisons: list[tuple[int, int]]) -> list[int]:
+    """Batcher's merge on the numbers of wires: adds its comparisons, and returns the wires from least to largest."""
     if not one or not other:
         return one or other
     if len(one) == len(other) == 1:
-        return [np.minimum(one[0], other[0]), np.maximum(one[0], other[0])]
-    even, odd = _merged(one[::2], other[::2]), _merged(one[1::2], other[1::2])
-    merged = even[:1]
-    for low, high in zip(odd, even[1:], strict=False):
-        merged += [np.minimum(low, high), np.maximum(low, high)]
-    paired = (len(merged) - 1) // 2
-    return merged + even[1 + paired :] + odd[paired:]
+        comparisons.append((one[0], other[0]))
+        return one + other
+    even = _odd_even_merge(one[::2], other[::2], comparisons)
+    odd = _odd_even_merge(one[1::2], other[1::2], comparisons)
+    pairs = list(zip(odd, even[1:], strict=False))
+    comparisons += pairs
+    return even[:1] + [wire for pair in pairs for wire in pair] + even[1 + len(pairs) :] + odd[len(pairs) :]
 
 
 def _middle(one: Sorted, other: Sorted) -> Ranks:

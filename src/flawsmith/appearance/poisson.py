@@ -38,6 +38,9 @@ MATRIX_SIDE = 200
 MATRIX_SIDE_UNLUCKY = 600
 """The same where 2(N+1) has a prime factor above 5."""
 
+OPENCV_EROSION = 3
+"""How often seamlessClone shrinks its mask by 3×3."""
+
 SQUARE = np.ones((3, 3), np.uint8)
 CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 
@@ -186,6 +189,11 @@ def solved_box(mask: Mask, box: Box, shape: tuple[int, ...], rim: int = 0, grow:
         spans.append(_liked_span(first, last - first, side) if grow else (first, last - first))
     (left, wide), (top, high) = spans
     return left, top, wide, high
+
+
+def erosion_at(shape: tuple[int, ...], times: int = OPENCV_EROSION) -> int:
+    """How often to shrink a mask on an image of `shape`: `times`, proportionally fewer on pictures under 256 pixels."""
+    return round(times * min(1.0, min(shape[:2]) / 256))
 
 
 def rounded(values: FloatArray) -> Image:

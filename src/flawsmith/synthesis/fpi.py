@@ -15,8 +15,9 @@ import cv2
 import numpy as np
 from pydantic import AfterValidator, Field
 
+from flawsmith.appearance.change import apart
 from flawsmith.appearance.pasting import differs, paste
-from flawsmith.core.arrays import Image, Mask
+from flawsmith.core.arrays import Image
 from flawsmith.core.synthesizer import SynthesizerTraits
 from flawsmith.masks.boxes import Box, box_of, framed, inside
 from flawsmith.masks.patches import square_patch
@@ -85,11 +86,3 @@ def swapped(one: Image, other: Image, weight: float) -> tuple[Image, Image]:
         np.asarray(cv2.addWeighted(one, 1 - weight, other, weight, 0), np.uint8),
         np.asarray(cv2.addWeighted(other, 1 - weight, one, weight, 0), np.uint8),
     )
-
-
-def apart(one: Image, other: Image, tolerance: int = 1) -> Mask:
-    """The pixels where the steps of `tolerance` levels that two pictures lie in differ in any channel."""
-    steps = (np.arange(256) // tolerance).astype(np.uint8)
-    difference = cv2.absdiff(one, other) if tolerance == 1 else cv2.absdiff(cv2.LUT(one, steps), cv2.LUT(other, steps))
-    red, green, blue = cv2.split(difference)
-    return np.asarray(cv2.bitwise_or(cv2.bitwise_or(red, green), blue) > 0)
