@@ -246,6 +246,7 @@ def side_by_side(chosen: Sequence[str], size: int, folder: Path) -> dict[str, fl
 
 def draw_on(chosen: Sequence[str], size: int, folder: Path, number: int, barrier: Any, queue: Any) -> None:
     cv2.setNumThreads(1)
+    keep_freed_memory()
     subject, rates = Subject(size, folder), {}
     for case in chosen:
         method = subject.method(case)
@@ -325,6 +326,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
 def main(arguments: Sequence[str]) -> int:
     options = parsed(arguments)
     cv2.setNumThreads(1)
+    keep_freed_memory()
     names = options.methods.split(",") if options.methods else list(synthesizers.entries)
     for name in names:
         synthesizers.entry(name)
