@@ -6,6 +6,7 @@ import pytest
 
 from flawsmith.core.errors import BadParameter, DamagedFile, DataError, NeedUnmet, UnknownName
 from flawsmith.core.files import canonical_json
+from flawsmith.core.registry import synthesizers
 from flawsmith.core.requests import Request
 from flawsmith.core.samples import ArraySource, Sample
 from flawsmith.core.seeding import Seed
@@ -69,7 +70,13 @@ def test_products_take_turns(tiles):
     assert len(synthesize(both, "cutpaste", 6, product="nuts").supports) == 1
 
 
-@pytest.mark.parametrize("text", ["draem", "cutpaste", "cutpaste_scar", "draem:1,cutpaste:1"])
+ALONE = {"normal", "normals", "textures"}
+"""Needs that a folder of good pictures meets."""
+
+NAMES = [name for name, e in synthesizers.entries.items() if e.traits.needs <= ALONE and name != "mix"]
+
+
+@pytest.mark.parametrize("text", [*NAMES, "draem:1,cutpaste:1"])
 @pytest.mark.parametrize("size", [None, 48])
 def test_a_line_makes_the_same_pixels_again(tiles, text, size):
     for anomaly in synthesize(tiles, text, 4, size=size, defect="dent"):
