@@ -41,6 +41,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.references import Inputs, reference  # noqa: E402
 from flawsmith.appearance.surfaces import surface  # noqa: E402
 from flawsmith.appearance.textures import open_bank  # noqa: E402
+from flawsmith.core.memory import keep_freed_memory  # noqa: E402
 from flawsmith.core.methods import MethodRecipe  # noqa: E402
 from flawsmith.core.recipes import parse_methods  # noqa: E402
 from flawsmith.core.registry import build_synthesizer, synthesizers  # noqa: E402

@@ -14,6 +14,7 @@ import cv2
 import torch
 
 from flawsmith.core.errors import BadParameter
+from flawsmith.core.memory import keep_freed_memory
 
 
 def physical_cores() -> int:
@@ -32,6 +33,7 @@ def use_threads(threads: int | None = None) -> Iterator[int]:
     if wanted < 1:
         raise BadParameter(f"threads is {wanted}; expected at least 1")
     before = torch.get_num_threads(), cv2.getNumThreads()
+    keep_freed_memory()
     torch.set_num_threads(wanted)
     cv2.setNumThreads(wanted)
     try:

@@ -26,7 +26,7 @@ from flawsmith.core.arrays import Image, Mask
 from flawsmith.core.errors import EmptyForeground
 from flawsmith.core.synthesizer import SynthesizerTraits
 from flawsmith.masks.boxes import Box, box_of, framed, inside, random_box
-from flawsmith.masks.foreground import ESTIMATORS
+from flawsmith.masks.estimators import by_corner
 from flawsmith.masks.fractal import FEWEST_POINTS, MOST_MAPS, POINTS, SMALLEST_SIDE, fractal_mask
 from flawsmith.masks.morphology import dilate
 from flawsmith.synthesis.training_free import Opacity, Placed, Scene, ShareRange, TrainingFree, in_order
@@ -116,7 +116,7 @@ class Fractal(TrainingFree):
     def _object(self, scene: Scene) -> Mask | None:
         """The object's pixels, none of them where there is no object; None where it is not searched."""
         wanted = self.find_object == "always" or (self.find_object == "auto" and scene.normal.product in OBJECT_PRODUCTS)
-        return ESTIMATORS["corner"](scene.image, ()) if wanted and scene.mask is None else None
+        return by_corner(scene.image) if wanted and scene.mask is None else None
 
     def _boxes(self, scene: Scene, found: Mask | None, rng: np.random.Generator) -> tuple[Box, Box, dict[str, Any]] | None:
         """Source and target, and what became of the search for the object; None where no place was found."""

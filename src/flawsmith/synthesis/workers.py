@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from flawsmith.core.errors import FlawsmithError
+from flawsmith.core.memory import keep_freed_memory
 from flawsmith.synthesis.sets import SyntheticSet
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -89,6 +90,7 @@ def _start(write: WriteItem, made: SyntheticSet, folder: Path, clean: bool) -> N
     import cv2
 
     cv2.setNumThreads(1)
+    keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _JOB.update(write=write, made=made, folder=folder, clean=clean)

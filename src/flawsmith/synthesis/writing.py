@@ -41,6 +41,7 @@ from flawsmith.core.files import (
     write_json,
     write_text,
 )
+from flawsmith.core.memory import keep_freed_memory
 from flawsmith.core.progress import track
 from flawsmith.core.requests import Anomaly
 from flawsmith.core.samples import GOOD, Sample
@@ -96,6 +97,7 @@ def write_set(made: SyntheticSet, out: Path, *, workers: int = 0, clean: bool = 
     """
     if workers < 0:
         raise BadParameter(f"workers is {workers}; expected 0 or more, as in --workers 2")
+    keep_freed_memory()
     out = Path(out)
     replaceable = HEADER if overwrite else None
     refuse_overlap(out, [Path(made.data["root"])])
