@@ -6,9 +6,9 @@
 
 The six surfaces are scikit-image's brick, grass and gravel, and brushed metal, a weave and a machined part that are computed
 (`flawsmith.appearance.surfaces`). Three rows of a picture are made by the method's default preset; below them a row for every
-other preset that changes a pixel and does not refuse these pictures. Methods that paste real anomalies get toy defects drawn on
-other crops of the same surface or, of DATA, two anomalies of each defect, which leave the test side. Seeds are fixed: the same
-bytes on every run. DATA is a folder, or `elpv` for the installed package of solar cells.
+other preset that changes a pixel and does not refuse these pictures. Methods that paste real anomalies get toy defects drawn
+on other crops of the same surface or, of DATA, up to two anomalies of each defect, which leave the test side. Seeds are
+fixed: the same bytes on every run. DATA is a folder, or `elpv` for the installed package of solar cells.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from PIL import Image as Pictures
 
 from flawsmith.appearance.surfaces import surface
 from flawsmith.core.arrays import Image, Mask
-from flawsmith.core.errors import FlawsmithError
+from flawsmith.core.errors import DataError, FlawsmithError
 from flawsmith.core.files import write_bytes, write_text
 from flawsmith.core.methods import MethodRecipe
 from flawsmith.core.recipes import parse_methods
@@ -240,16 +240,27 @@ def is_grey(image: Image) -> bool:
 
 
 def photographs(data: str, layout: str) -> list[Subject]:
-    """Six photographs of a folder's training side, the products in turn, with real anomalies from the test side of two shots."""
+    """Six photographs of a folder's training side, the products in turn, each with real anomalies that leave the test side."""
     dataset = load(data, layout)
     supports = []
     for product in dataset.products:
         mine = dataset.of(product=product)
-        shots = 2 if mine.has_masks else 0
-        support, _ = support_set(mine, make_split(mine), product=product, shots=NORMALS, defect_shots=shots)
+        support = learned_from(mine, product)
         supports.append(SupportSet(tuple(map(shrunk, support.normals)), tuple(map(shrunk, support.anomalies)), product=product))
-    turns = [(k % len(supports), k // len(supports)) for k in range(6)]
-    return [Subject(supports[p].normals[k].id, supports[p].normals[k], supports[p]) for p, k in turns]
+    turns = [(support, k) for k in range(NORMALS) for support in supports if k < len(support.normals)][:6]
+    return [Subject(support.normals[k].id, support.normals[k], support) for support, k in turns]
+
+
+def learned_from(data: Dataset, product: str) -> SupportSet:
+    """Six normals, and as many real anomalies of each defect, up to two, as leave something to test on."""
+    split = make_split(data)
+    normals = min(NORMALS, sum(sample.is_normal for sample in split.on(data, "train")))
+    for shots in (2, 1) if data.has_masks else ():
+        try:
+            return support_set(data, split, product=product, shots=normals, defect_shots=shots)[0]
+        except DataError:  # too few
+            continue
+    return support_set(data, split, product=product, shots=normals)[0]
 
 
 def shrunk(sample: Sample) -> Sample:
