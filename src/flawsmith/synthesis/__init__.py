@@ -67,6 +67,13 @@ ENTRIES = (
         SynthesizerTraits(coarse_label=True, takes_mask=True, area=(0.03, 0.09)),
     ),
     Entry(
+        "memseg",
+        "flawsmith.synthesis.memseg:MemSeg",
+        "blend a texture or the picture's own cells into the object under a Perlin mask",
+        "Yang et al., MemSeg, Engineering Applications of AI 2023",
+        SynthesizerTraits(needs=frozenset({"normal", "textures"}), takes_mask=True, nonempty=0.9, area=(0.01, 0.1)),
+    ),
+    Entry(
         "mix",
         "flawsmith.synthesis.mix:Mix",
         "several synthesizers by weight, written draem:2,cutpaste:1",
