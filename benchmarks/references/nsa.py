@@ -38,7 +38,7 @@ def half_width(extent, bounds, rng, gamma):
     low, high = bounds
     if gamma:
         return int(np.clip((0.03 + rng.gamma(2, 0.05)) * extent, low * extent, high * extent))
-    return int(rng.integers(int(low * extent), int(high * extent) + 1))
+    return int(rng.integers(round(low * extent), round(high * extent)))
 
 
 def cloned(image, source, union, rng, bounds, resize, mode, gamma):
@@ -49,11 +49,10 @@ def cloned(image, source, union, rng, bounds, resize, mode, gamma):
     middle = [int(rng.integers(m, extent - m)) for m, extent in zip(margins, size, strict=True)]
     box = [(max(0, c - h), min(extent, c + h)) for c, h, extent in zip(middle, halves, size, strict=True)]
     patch = source[box[0][0] : box[0][1], box[1][0] : box[1][1]]
-    scale = np.clip(rng.normal(1, 0.5), *resize)
-    h, w = (
-        int(np.clip(scale * side, bounds[0] * extent, bounds[1] * extent))
-        for side, extent in zip(patch.shape[:2], size, strict=True)
-    )
+    shape, limits = patch.shape, [(bounds[0] * extent, bounds[1] * extent) for extent in size]
+    h = int(np.clip(np.clip(rng.normal(1, 0.5), *resize) * shape[0], *limits[0]))
+    w = int(np.clip(h * shape[1] / shape[0], *limits[1]))
+    h = int(np.clip(w * shape[0] / shape[1], *limits[0]))
     patch = cv2.resize(patch, (w, h))
     mask = np.full((h, w), 255, np.uint8)
     mask[[0, -1]] = mask[:, [0, -1]] = 0

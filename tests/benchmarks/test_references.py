@@ -7,7 +7,7 @@ from benchmarks.synthesis import FURTHER, Subject, cases, write_files
 
 from flawsmith.core.registry import synthesizers
 
-SIDE, DRAWS = 128, 80
+SIDE, DRAWS = 256, 60
 CASES = cases(list(synthesizers.entries))
 
 
