@@ -25,6 +25,13 @@ ENTRIES = (
         SynthesizerTraits(takes_mask=True, area=(0.05, 0.12)),
     ),
     Entry(
+        "cutpaste_by_mask",
+        "flawsmith.synthesis.cutpaste_by_mask:CutPasteByMask",
+        "paste real defects, cut out by their masks, onto good pictures",
+        "UniADC, section 3.3 and table S2",
+        SynthesizerTraits(uses_real_anomalies=True, needs=frozenset({"normal", "references"}), area=(0.005, 0.06)),
+    ),
+    Entry(
         "cutpaste_scar",
         "flawsmith.synthesis.cutpaste_scar:CutPasteScar",
         "cut a thin strip, turn it, and paste it elsewhere",
