@@ -8,7 +8,6 @@ import pytest
 
 from flawsmith.cli.app import run
 from flawsmith.core.hybrids import HYBRIDS
-from flawsmith.core.registry import detectors, synthesizers
 from flawsmith.data import load
 from flawsmith.inspection.inspector import Inspector
 from flawsmith.inspection.training import train
@@ -151,14 +150,8 @@ def test_a_detector_that_compares_with_the_twin_refuses_a_set_without_twins(tile
 # --- hybrids
 
 
-def missing(name: str) -> list[str]:
-    return [member.name for member in HYBRIDS[name].members if member.name not in synthesizers.entries]
-
-
 @pytest.mark.parametrize("name", [name for name in HYBRIDS if "anomalydiffusion" not in name])
 def test_four_hybrids_run(tiles, tmp_path, call, name):
-    if missing(name):
-        pytest.skip(f"{', '.join(missing(name))} not registered")
     code, _, err = call("train", tiles, "--synth", name, *TRAIN, "--out", tmp_path / "model")
     assert code == 0, err
     recipe = Inspector.load(tmp_path / "model").recipe
@@ -172,8 +165,6 @@ def test_four_hybrids_run(tiles, tmp_path, call, name):
 
 @pytest.mark.parametrize("name", [name for name in HYBRIDS if "anomalydiffusion" in name])
 def test_seven_hybrids_wait_for_a_folder(tiles, written, tmp_path, call, name):
-    if missing(name):
-        pytest.skip(f"{', '.join(missing(name))} not registered")
     for command in (["train", tiles, *TRAIN], ["synth", tiles, "-n", "4", "--size", "64"]):
         code, _, (line,) = call(*command, "--synth", name, "--out", tmp_path / "none")
         assert code == 1
@@ -201,8 +192,6 @@ def test_methods_lists_the_hybrids(call):
 
 
 def test_settings_find_the_detector_or_the_synthesizer(tiles, tmp_path, call):
-    if "memseg" not in synthesizers.entries or "memseg" not in detectors.entries:
-        pytest.skip("no name is shared")
     arguments = ["train", tiles, "--detector", "memseg", "--synth", "memseg", "--steps", "2", *SMALL]
     line = call(*arguments, "--set", "memseg.preset=asbench", "--out", tmp_path / "a")[2][0]
     assert "could mean the detector memseg or the synthesizer memseg" in line
