@@ -8,9 +8,10 @@ import pytest
 
 from flawsmith.cli.app import run
 from flawsmith.core.hybrids import HYBRIDS
+from flawsmith.core.recipes import TrainingRecipe
 from flawsmith.data import load
 from flawsmith.inspection.inspector import Inspector
-from flawsmith.inspection.training import train
+from flawsmith.inspection.training import train, train_recipe
 
 SMALL = [
     part
@@ -145,6 +146,16 @@ def test_a_detector_that_compares_with_the_twin_refuses_a_set_without_twins(tile
     train(data, "memseg", "precomputed", settings=[*settings, f"precomputed.folder={whole}"], steps=2)
     with pytest.raises(NeedUnmet, match=r"same picture without it \(some of precomputed have none\)"):
         train(data, "memseg", "precomputed", settings=[*settings, f"precomputed.folder={bare}"], steps=2)
+
+
+def test_two_folders_in_one_training(tiles, written, stored, drawn_pairs, tmp_path):
+    other = stored(tmp_path / "other", "dfmgan", drawn_pairs(4, side=64))
+    synth = [{"method": {"name": "precomputed", "params": {"folder": str(folder)}}} for folder in (written, other)]
+    detector = {"name": "memseg", "params": {"size": 64, "backbone": "tiny_cnn", "pretrained": False, "width": 8}}
+    fields = {"detector": detector, "synth": synth, "mixing": "concat", "steps": 2}
+    inspector = train_recipe(load(tiles), TrainingRecipe.parse(fields, "training"))
+    assert inspector.origin.uses_real_anomalies
+    assert sum("does not say which photographs" in warning for warning in inspector.origin.warnings) == 1
 
 
 # --- hybrids
