@@ -28,7 +28,7 @@ from flawsmith.core.synthesizer import SynthesizerTraits
 from flawsmith.masks.boxes import Box, box_of, framed, inside, random_box
 from flawsmith.masks.estimators import by_corner
 from flawsmith.masks.fractal import FEWEST_POINTS, MOST_MAPS, POINTS, SMALLEST_SIDE, fractal_mask
-from flawsmith.masks.morphology import dilate
+from flawsmith.masks.morphology import dilate, widened
 from flawsmith.synthesis.training_free import Opacity, Placed, Scene, ShareRange, TrainingFree, in_order
 
 ATTEMPTS = 10
@@ -200,10 +200,9 @@ class Fractal(TrainingFree):
         if self.dilate == 0 or scene.mask is not None:
             return support, target
         reach = max(1, round(self.dilate * min(scene.size) / NOMINAL))
-        x, y, w, h = target
-        left, top = max(0, x - reach), max(0, y - reach)
-        box = (left, top, min(scene.size[1], x + w + reach) - left, min(scene.size[0], y + h + reach) - top)
-        grown = dilate(framed(support, (x - left, y - top, w, h), (box[3], box[2])), 2 * reach + 1)
+        box = widened(target, reach, scene.image.shape)
+        place = (target[0] - box[0], target[1] - box[1], target[2], target[3])
+        grown = dilate(framed(support, place, (box[3], box[2])), 2 * reach + 1)
         return (grown if scene.foreground is None else grown & scene.foreground[inside(box)]), box
 
     def _add_noise(self, region: Image, label: Mask, rng: np.random.Generator) -> bool:
