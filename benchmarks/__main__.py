@@ -11,6 +11,7 @@ HERE = Path(__file__).parent
 ALL = {
     "synthesis": ["synthesis.py"],
     "blocks": ["blocks.py"],
+    "masks": ["masks.py"],
     "synth_at_scale": ["synth_at_scale.py"],
     "patchcore": ["patchcore.py"],
     "toy_texture": ["toy_texture.py", "patchcore", "memseg", "--seeds", "1"],

@@ -2,6 +2,7 @@
 
     python docs/make.py            all of them
     python docs/make.py draem …    docs/images/synthesis/NAME.png of these synthesizers alone
+    python docs/make.py masks      docs/images/masks.png and foregrounds.png alone
 
 docs/images/synthesis/METHOD.png and docs/synthesis/gallery.md: each synthesizer on six surfaces, by docs/gallery.py.
 docs/images/overview.png: what an inspector that has seen only normals says of synthetic defects. docs/images/DETECTOR.png: each
@@ -34,11 +35,16 @@ from flawsmith.synthesis import build
 HERE = Path(__file__).parent
 IMAGES = HERE / "images"
 SIDE = 192
+MASKS = "masks"
 SEED = Seed(0, ("docs",))
 
 
 def main(names: Sequence[str]) -> None:
-    subprocess.run([sys.executable, HERE / "gallery.py", *(["--methods", ",".join(names)] if names else [])], check=True)
+    if not names or MASKS in names:
+        subprocess.run([sys.executable, HERE / "masks_picture.py"], check=True)
+    methods = [name for name in names if name != MASKS]
+    if methods or not names:
+        subprocess.run([sys.executable, HERE / "gallery.py", *(["--methods", ",".join(methods)] if methods else [])], check=True)
     if names:
         return
     write_picture(IMAGES / "overview.png", overview())

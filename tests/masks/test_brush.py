@@ -42,6 +42,17 @@ def test_segments_lean_as_the_paper_says():
     assert np.mean(leans) == pytest.approx(72, abs=2)
 
 
+@pytest.mark.parametrize("room", [(0, 0, 400, 300), (100, 80, 30, 25), (390, 290, 10, 10), (0, 150, 1, 1)])
+def test_what_is_left_out_lies_outside_the_room(room):
+    x, y, w, h = room
+    for corners in strokes(60):
+        whole, part = np.zeros((300, 400), np.uint8), np.zeros((300, 400), np.uint8)
+        draw_stroke(whole, corners, 9)
+        draw_stroke(part, corners, 9, room)
+        np.testing.assert_array_equal(part[y : y + h, x : x + w], whole[y : y + h, x : x + w])
+        assert not (part & ~whole).any()
+
+
 @pytest.mark.parametrize("width", [1, 4, 7, 12, 24])
 def test_strokes_are_as_wide_as_pillow_draws_them(width):
     ours = theirs = 0

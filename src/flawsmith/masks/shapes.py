@@ -265,7 +265,7 @@ def _pen(family: MaskFamily, room: _Room, rng: np.random.Generator) -> int:
 
 def _draw_brush(canvas: Bits, family: MaskFamily, room: _Room, rng: np.random.Generator) -> None:
     corners = stroke(room.shape, family.bends, rng, parity=room.parity)
-    draw_stroke(canvas, corners, max(1, int(rng.uniform(*family.pen) * room.scale)))
+    draw_stroke(canvas, corners, max(1, int(rng.uniform(*family.pen) * room.scale)), room.box)
 
 
 def _draw_perlin(canvas: Bits, family: MaskFamily, room: _Room, rng: np.random.Generator) -> None:
