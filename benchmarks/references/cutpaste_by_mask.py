@@ -47,13 +47,17 @@ def augmented(patch, mask, rng):
 def make(image, inputs, rng):
     height, width = image.shape[:2]
     found = crops(inputs)
+    least = 0.5 * min(mask.sum() for _, mask in found)
     for _ in range(TRIES):
         patch, mask = augmented(*found[rng.integers(len(found))], rng)
         h, w = mask.shape
-        if h <= height and w <= width and mask.any():
+        if h > height or w > width:
+            continue
+        y, x = rng.integers(height - h + 1), rng.integers(width - w + 1)
+        label = np.zeros((height, width), np.uint8)
+        label[y : y + h, x : x + w] = mask
+        if cv2.morphologyEx(label, cv2.MORPH_CLOSE, np.ones((6, 6), np.uint8)).sum() >= least:
             break
-    y, x = rng.integers(height - h + 1), rng.integers(width - w + 1)
-    changed, label = image.copy(), np.zeros((height, width), bool)
+    changed = image.copy()
     changed[y : y + h, x : x + w][mask] = patch[mask]
-    label[y : y + h, x : x + w] = mask
-    return changed, label
+    return changed, label > 0
