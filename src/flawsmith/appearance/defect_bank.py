@@ -284,11 +284,9 @@ def _warped(patch: Patch, degrees: float, scale: float, expand: bool) -> Patch:
     size = (max(1, int(np.ceil(turned[0] - 1e-6))), max(1, int(np.ceil(turned[1] - 1e-6))))
     matrix[:, 2] += (size[0] - width) / 2, (size[1] - height) / 2
     picture = cv2.warpAffine(patch.image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-    mask, known = (
-        np.asarray(cv2.warpAffine(part.view(np.uint8), matrix, size, flags=cv2.INTER_NEAREST), np.uint8).view(np.bool_)
-        for part in (patch.mask, patch.known)
-    )
-    return Patch(np.asarray(picture, np.uint8), mask, known)
+    told = patch.known.view(np.uint8) + patch.mask.view(np.uint8)
+    told = np.asarray(cv2.warpAffine(told, matrix, size, flags=cv2.INTER_NEAREST), np.uint8)
+    return Patch(np.asarray(picture, np.uint8), told == 2, told > 0)
 
 
 def trimmed(patch: Patch, size: tuple[int, int]) -> Patch | None:

@@ -99,7 +99,6 @@ class Composition:
     Args:
         image: uint8 H×W×3.
         mask: bool H×W, what was pasted.
-        closed: bool H×W, the same with its gaps closed, inside the foreground.
         pieces: what was pasted, in order.
         attempts: how many draws it took.
         weight: float32 H×W of the defects, where the blending has one.
@@ -107,7 +106,6 @@ class Composition:
 
     image: Image
     mask: Mask
-    closed: Mask
     pieces: tuple[Pasted, ...] = field(default=())
     attempts: int = 1
     weight: NDArray[np.float32] | None = None
@@ -183,7 +181,7 @@ class CutPasteByMask(TrainingFree):
         """Paste, and name the defect as its reference does."""
         made = self.compose(scene)
         drawn = {"references": [piece.to_json() for piece in made.pieces]}
-        label = made.closed if self.close_label else made.mask
+        label = _closed(made.mask, scene.foreground) if self.close_label else made.mask
         soft = None if made.weight is None or self.close_label else made.weight
         defect = made.pieces[0].crop.defect if made.pieces else None
         return Placed(made.image, label, drawn, made.attempts, soft, defect)
@@ -197,24 +195,20 @@ class CutPasteByMask(TrainingFree):
         """
         crops = self._draw_crops(scene)
         smallest = min(crop.area for crop in crops.of_kind) * min(1.0, self.scale[0]) ** 2
-        foreground = np.ones(scene.size, bool) if scene.foreground is None else scene.foreground
-        least = ACCEPTED * smallest * np.count_nonzero(foreground) / foreground.size
+        least = ACCEPTED * smallest * (1.0 if scene.foreground is None else float(scene.foreground.mean()))
         rng = scene.seed.numpy("place")
-        closing = max(1, _scaled(CLOSING, scene.size))
         for attempt in range(1, ATTEMPTS + 1):  # departs: the original tries for ever
-            pieces = [self._piece(crop, foreground, rng) for crop in crops.chosen]
+            pieces = [self._piece(crop, scene, rng) for crop in crops.chosen]
             placed = tuple(piece for piece in pieces if piece is not None)
             if len(placed) < len(pieces):
                 continue
             mask = _union(placed, scene.size)
-            closed = close(mask, closing) & foreground
-            if not mask.any() or np.count_nonzero(closed) < least:
+            if not _is_enough(mask, scene.foreground, least):
                 continue
             image, weight = self._pasted(scene.image, placed)
             if not self.require_change or differ(scene.image, image):
-                return Composition(image, mask, closed, placed, attempt, weight)
-        nothing = np.zeros(scene.size, bool)
-        return Composition(scene.image, nothing, nothing, attempts=ATTEMPTS)
+                return Composition(image, mask, placed, attempt, weight)
+        return Composition(scene.image, np.zeros(scene.size, bool), attempts=ATTEMPTS)
 
     # --- what
 
@@ -231,16 +225,16 @@ class CutPasteByMask(TrainingFree):
         number = int(rng.integers(1, self.most + 1))
         return _Crops(of_kind, tuple(of_kind[k] for k in rng.integers(len(of_kind), size=number).tolist()))
 
-    def _piece(self, crop: DefectCrop, foreground: Mask, rng: np.random.Generator) -> Pasted | None:
+    def _piece(self, crop: DefectCrop, scene: Scene, rng: np.random.Generator) -> Pasted | None:
         """The crop, changed and placed; None where it does not fit."""
-        size = (foreground.shape[0], foreground.shape[1])
         how = Augmentation() if self.position_reserved else draw_augmentation(rng, self.scale)
         how = how if self.augment else Augmentation(scale=how.scale)
-        patch = trimmed(augmented(crop, how, self.expand), size)
+        patch = trimmed(augmented(crop, how, self.expand), scene.size)
         if patch is None:
             return None
-        box = crop.place if self.position_reserved else _place((patch.mask.shape[1], patch.mask.shape[0]), foreground, rng)
-        return Pasted(patch, patch.mask & foreground[inside(box)], box, crop, how)
+        box = crop.place if self.position_reserved else _place((patch.mask.shape[1], patch.mask.shape[0]), scene, rng)
+        mask = patch.mask if scene.foreground is None else patch.mask & scene.foreground[inside(box)]
+        return Pasted(patch, mask, box, crop, how)
 
     # --- how
 
@@ -279,11 +273,11 @@ def _scaled(pixels: float, shape: Sequence[int]) -> int:
     return round(pixels * min(shape[:2]) / NOMINAL)
 
 
-def _place(extent: tuple[int, int], foreground: Mask, rng: np.random.Generator) -> Box:
+def _place(extent: tuple[int, int], scene: Scene, rng: np.random.Generator) -> Box:
     """A box in the foreground's box where it fits there, else anywhere in the picture."""
-    x, y, w, h = box_of(foreground)
+    x, y, w, h = (0, 0, *scene.size[::-1]) if scene.foreground is None else box_of(scene.foreground)
     if extent[0] > w or extent[1] > h:
-        return random_box(extent, foreground.shape, rng)
+        return random_box(extent, scene.size, rng)
     left, top, *_ = random_box(extent, (h, w), rng)
     return x + left, y + top, *extent
 
@@ -293,6 +287,18 @@ def _union(pieces: Sequence[Pasted], size: tuple[int, int]) -> Mask:
     for piece in pieces:
         mask |= framed(piece.mask, piece.box, size)
     return mask
+
+
+def _closed(mask: Mask, foreground: Mask | None) -> Mask:
+    """The mask with its gaps filled, inside the foreground."""
+    closed = close(mask, max(1, _scaled(CLOSING, mask.shape)))
+    return closed if foreground is None else closed & foreground
+
+
+def _is_enough(mask: Mask, foreground: Mask | None, least: float) -> bool:
+    """Whether the closed mask has `least` pixels, and the mask one."""
+    pixels = int(np.count_nonzero(mask))
+    return pixels > 0 and (pixels >= least or int(np.count_nonzero(_closed(mask, foreground))) >= least)
 
 
 def feathered(mask: Mask, ramp: int) -> NDArray[np.float32]:
