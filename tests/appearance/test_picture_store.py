@@ -6,9 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from flawsmith.appearance import picture_store
-from flawsmith.appearance.picture_store import PictureStore
+from flawsmith.appearance import picture_store, textures
+from flawsmith.appearance.picture_store import PictureStore, state_of_file
+from flawsmith.appearance.procedural import render, state_of_code
+from flawsmith.appearance.textures import ProceduralTextures
 from flawsmith.core.errors import DataError
+from flawsmith.core.seeding import Seed
 
 SIZE = (40, 30)
 
@@ -36,6 +39,10 @@ class Maker:
         return np.full((20, 10, 3), self.value, np.uint8)
 
 
+def get(store, source, size, make):
+    return store.get(str(source), state_of_file(source), size, make)
+
+
 def kept_files(folder):
     return sorted(folder.rglob("*.pixels"))
 
@@ -44,7 +51,7 @@ def test_a_picture_is_made_once_and_read_only(folder, source):
     make = Maker()
     one, another = PictureStore(folder), PictureStore(folder)
     for store in (one, one, another):
-        picture = store.get(source, SIZE, make)
+        picture = get(store, source, SIZE, make)
         assert (picture == 7).all()
         assert picture.shape == (20, 10, 3)
         assert not picture.flags.writeable
@@ -54,19 +61,19 @@ def test_a_picture_is_made_once_and_read_only(folder, source):
 
 def test_each_size_is_a_picture_of_its_own(folder, source):
     store, make = PictureStore(folder), Maker()
-    store.get(source, (40, 30), make)
-    store.get(source, (30, 40), make)
+    get(store, source, (40, 30), make)
+    get(store, source, (30, 40), make)
     assert make.calls == 2
     assert len(kept_files(folder)) == 2
 
 
 def test_a_changed_source_is_noticed_and_the_old_picture_goes(folder, source):
     store = PictureStore(folder)
-    store.get(source, SIZE, Maker(1))
+    get(store, source, SIZE, Maker(1))
     source.write_bytes(b"123456")
-    assert (store.get(source, SIZE, Maker(2)) == 2).all()
+    assert (get(store, source, SIZE, Maker(2)) == 2).all()
     os.utime(source, ns=(1, 1))
-    assert (store.get(source, SIZE, Maker(3)) == 3).all()
+    assert (get(store, source, SIZE, Maker(3)) == 3).all()
     assert len(kept_files(folder)) == 1
 
 
@@ -83,13 +90,13 @@ def test_a_changed_source_is_noticed_and_the_old_picture_goes(folder, source):
     ],
 )
 def test_a_damaged_file_is_made_again(folder, source, damage):
-    PictureStore(folder).get(source, SIZE, Maker())
+    get(PictureStore(folder), source, SIZE, Maker())
     (file,) = kept_files(folder)
     file.write_bytes(damage(file.read_bytes()))
     make = Maker()
-    assert (PictureStore(folder).get(source, SIZE, make) == 7).all()
+    assert (get(PictureStore(folder), source, SIZE, make) == 7).all()
     assert make.calls == 1
-    assert (PictureStore(folder).get(source, SIZE, make) == 7).all()
+    assert (get(PictureStore(folder), source, SIZE, make) == 7).all()
     assert make.calls == 1
 
 
@@ -97,9 +104,9 @@ def test_a_disk_that_refuses_costs_one_warning_and_no_picture(tmp_path, source):
     (tmp_path / "file").write_text("in the way")
     store, make = PictureStore(tmp_path / "file" / "kept"), Maker()
     with pytest.warns(UserWarning, match=r"cannot be kept in .*kept .*set FLAWSMITH_CACHE"):
-        assert (store.get(source, SIZE, make) == 7).all()
-    assert (store.get(source, SIZE, make) == 7).all()
-    assert (store.get(source, (9, 9), make) == 7).all()
+        assert (get(store, source, SIZE, make) == 7).all()
+    assert (get(store, source, SIZE, make) == 7).all()
+    assert (get(store, source, (9, 9), make) == 7).all()
     assert make.calls == 2
 
 
@@ -111,7 +118,7 @@ def test_a_full_disk_leaves_no_half_file(folder, source, monkeypatch):
 
     monkeypatch.setattr("pathlib.Path.write_bytes", full)
     with pytest.warns(UserWarning, match="No space left on device"):
-        assert (PictureStore(folder).get(source, SIZE, Maker()) == 7).all()
+        assert (get(PictureStore(folder), source, SIZE, Maker()) == 7).all()
     monkeypatch.undo()
     assert [file.name for file in folder.rglob("*") if file.is_file()] == ["lock"]
 
@@ -122,15 +129,15 @@ def test_beyond_its_limit_new_pictures_stay_in_memory(folder, tmp_path):
     for source in sources:
         source.write_bytes(b"1")
     for source in sources[:3]:
-        store.get(source, SIZE, make)
+        get(store, source, SIZE, make)
     with pytest.warns(UserWarning, match="have filled"):
-        store.get(sources[3], SIZE, make)
+        get(store, sources[3], SIZE, make)
     for source in sources:
-        store.get(source, SIZE, make)
+        get(store, source, SIZE, make)
     assert len(kept_files(folder)) == 3
     assert make.calls == 5
     with pytest.warns(UserWarning, match="have filled"):
-        PictureStore(folder, limit=100).get(sources[4], (1, 1), make)
+        get(PictureStore(folder, limit=100), sources[4], (1, 1), make)
 
 
 def test_a_source_that_cannot_be_read_says_so(folder, tmp_path):
@@ -138,10 +145,10 @@ def test_a_source_that_cannot_be_read_says_so(folder, tmp_path):
         raise DataError("E_CORRUPT", "gone")
 
     with pytest.raises(DataError, match="gone"):
-        PictureStore(folder).get(tmp_path / "nowhere.png", SIZE, make)
+        get(PictureStore(folder), tmp_path / "nowhere.png", SIZE, make)
     (tmp_path / "broken.png").write_bytes(b"<html>")
     with pytest.raises(DataError, match="gone"):
-        PictureStore(folder).get(tmp_path / "broken.png", SIZE, make)
+        get(PictureStore(folder), tmp_path / "broken.png", SIZE, make)
     assert not kept_files(folder)
 
 
@@ -150,9 +157,30 @@ def test_only_so_many_pictures_stay_mapped(folder, tmp_path, monkeypatch):
     store = PictureStore(folder)
     for k in range(8):
         (tmp_path / f"{k}.png").write_bytes(b"1")
-        store.get(tmp_path / f"{k}.png", SIZE, Maker(k))
+        get(store, tmp_path / f"{k}.png", SIZE, Maker(k))
     with open("/proc/self/maps") as maps:  # noqa: PTH123
         assert sum(str(folder) in line for line in maps) == 3
+
+
+def test_computed_textures_are_kept_too_and_made_again_by_other_code(tmp_path, monkeypatch):
+    monkeypatch.setenv("FLAWSMITH_CACHE", str(tmp_path))
+    rendered, expected = [], render(Seed(0, ("texture", 1)), (64, 48), "marble")
+    monkeypatch.setattr(textures, "render", lambda seed, size, kind: rendered.append(kind) or render(seed, size, kind))
+    for _ in range(2):
+        picture_store._store_in.cache_clear()
+        np.testing.assert_array_equal(
+            ProceduralTextures().image(1, (64, 48)), render(Seed(0, ("texture", 1)), (64, 48), "marble")
+        )
+    assert rendered == ["marble"]
+    monkeypatch.setattr(textures, "state_of_code", lambda: "changed")
+    ProceduralTextures().image(1, (64, 48))
+    assert rendered == ["marble", "marble"]
+    assert len(kept_files(tmp_path)) == 1
+
+
+def test_the_state_of_the_code_is_told_once():
+    assert state_of_code() == state_of_code()
+    assert len(state_of_code()) == 64
 
 
 def test_the_environment_says_where(tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
-"""Decoded pictures on disk, mapped into memory: a folder of photographs is decoded once for all processes and runs.
+"""Pictures on disk, mapped into memory: what was decoded or computed once serves all processes and runs.
 
 They lie in `textures` under $FLAWSMITH_CACHE, else $XDG_CACHE_HOME/flawsmith, else ~/.cache/flawsmith; the folder may be deleted
-at any time. A file is named by the photograph's path, by its size and time of change, and by the size asked for, so a photograph
+at any time. A file is named by what the picture is of, by the state that this was in, and by the size asked for, so a photograph
 that was changed is decoded again, and what was kept of it before goes.
 """
 
@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from flawsmith.appearance.picture_cache import CACHE, PictureCache
-from flawsmith.core.arrays import Image, freeze
+from flawsmith.core.arrays import Image
 
 LIMIT_BYTES = 4 * 2**30
 OPEN_BYTES = 48 * 2**20
@@ -38,7 +38,7 @@ OFFSET = 64
 
 
 class PictureStore:
-    """Pictures that were decoded and resized, one file each.
+    """Pictures of some sizes, one file each.
 
     Whatever the disk refuses, the pictures come, only more slowly, and one warning says so.
 
@@ -55,18 +55,16 @@ class PictureStore:
         self._room = self._measure_below = limit
         self._full = self._warned = False
 
-    def get(self, source: Path, size: tuple[int, int], make: Callable[[], Image]) -> Image:
+    def get(self, what: str, state: str, size: tuple[int, int], make: Callable[[], Image]) -> Image:
         """What `make` returns, read-only: from memory, from the folder, or made now and kept.
 
         Args:
-            source: the file that `make` reads.
+            what: the picture, as a path or any other text that no other picture has.
+            state: changes whenever `make` would make another picture of it.
             size: (H, W) that was asked of `make`.
-            make: decodes `source` to uint8 H×W×3, no larger than `size`.
+            make: uint8 H×W×3, no larger than `size`.
         """
-        try:
-            name = _name_of(source, size)
-        except OSError:
-            return freeze(make())
+        name = _name_of(what, state, size)
         return self._open.get(name, lambda: self._fetched(name, make))
 
     def _fetched(self, name: str, make: Callable[[], Image]) -> Image:
@@ -127,7 +125,7 @@ class PictureStore:
     def _warn(self, what: str) -> None:
         if not self._warned:
             self._warned = True
-            told = f"decoded textures {what}; some are decoded again and again: free some space or set FLAWSMITH_CACHE"
+            told = f"textures {what}; some are made again and again: free some space or set FLAWSMITH_CACHE"
             warnings.warn(told, stacklevel=2)
 
 
@@ -142,17 +140,25 @@ def _store_in(folder: str) -> PictureStore:
     return PictureStore(Path(folder).expanduser().absolute() / "textures")
 
 
-def _name_of(source: Path, size: tuple[int, int]) -> str:
-    found = source.stat()
-    path = hashlib.sha256(os.fsencode(source)).hexdigest()[:24]
-    state = hashlib.sha256(f"{found.st_size} {found.st_mtime_ns}".encode()).hexdigest()[:16]
-    return f"{path[:2]}/{path}-{state}-{size[0]}x{size[1]}{SUFFIX}"
+def state_of_file(path: Path) -> str:
+    """Changes when the file is written again; empty where there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ""
+    return f"{found.st_size} {found.st_mtime_ns}"
+
+
+def _name_of(what: str, state: str, size: tuple[int, int]) -> str:
+    thing = hashlib.sha256(os.fsencode(what)).hexdigest()[:24]
+    version = hashlib.sha256(state.encode()).hexdigest()[:16]
+    return f"{thing[:2]}/{thing}-{version}-{size[0]}x{size[1]}{SUFFIX}"
 
 
 def _forget_older(file: Path) -> None:
-    """Remove what was kept of the same source and size before the source changed."""
-    path, _, size = file.name.split("-")
-    for kept in file.parent.glob(f"{path}-*-{size}"):
+    """Remove what was kept of the same thing and size in another state."""
+    thing, _, size = file.name.split("-")
+    for kept in file.parent.glob(f"{thing}-*-{size}"):
         if kept != file:
             kept.unlink(missing_ok=True)
 

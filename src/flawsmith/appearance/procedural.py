@@ -6,13 +6,20 @@ map of its own. Fractals are those of Anderson and Farrell (WACV 2022), in their
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
 
 import cv2
 import numpy as np
 
+from flawsmith import __version__
+from flawsmith.core import seeding
 from flawsmith.core.arrays import FloatArray, Image
+from flawsmith.core.files import sha256_bytes, sha256_file
 from flawsmith.core.seeding import Seed
+from flawsmith.masks import perlin
 from flawsmith.masks.fractal import FEWEST_POINTS, chaos_game, draw_choices, probabilities, sample_system
 from flawsmith.masks.perlin import perlin_noise
 
@@ -25,6 +32,15 @@ def computed_size(size: tuple[int, int]) -> tuple[int, int]:
     """The size at which a texture for `size` is worth computing: at most `LARGEST` on the longer side."""
     shrink = min(1.0, LARGEST / max(size))
     return max(8, round(size[0] * shrink)), max(8, round(size[1] * shrink))
+
+
+@lru_cache(maxsize=1)
+def state_of_code() -> str:
+    """Changes with whatever could change a computed texture: this module, noise, fractals, seeds, the libraries below."""
+    packages = (Path(perlin.__file__).parent, Path(seeding.__file__).parent)
+    files = [Path(__file__), *sorted(file for package in packages for file in package.glob("*.py"))]
+    told = [sha256_file(file) for file in files if file.is_file()]
+    return sha256_bytes(repr([told, __version__, np.__version__, cv2.__version__, platform.machine()]).encode())
 
 
 def render(seed: Seed, size: tuple[int, int], kind: str) -> Image:

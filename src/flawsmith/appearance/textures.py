@@ -1,7 +1,7 @@
 """Where foreign texture comes from: a folder such as DTD, the user's own normals, or procedures.
 
-Item i of a bank at a size is always the same picture. The photographs of a folder are decoded once for all processes
-(`picture_store`); normals and computed textures are kept per process, up to a limit in bytes.
+Item i of a bank at a size is always the same picture. The photographs of a folder and computed textures are made once for all
+processes (`picture_store`); normals are kept per process, up to a limit in bytes.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-from flawsmith.appearance.picture_cache import CACHE, CACHE_BYTES, PictureCache
-from flawsmith.appearance.picture_store import picture_store
-from flawsmith.appearance.procedural import KINDS, computed_size, render
+from flawsmith.appearance.picture_cache import CACHE
+from flawsmith.appearance.picture_store import picture_store, state_of_file
+from flawsmith.appearance.procedural import KINDS, computed_size, render, state_of_code
 from flawsmith.core.arrays import Image, freeze
 from flawsmith.core.errors import BadParameter, NeedUnmet, UnknownName
 from flawsmith.core.samples import Sample
@@ -26,8 +26,6 @@ from flawsmith.masks.foreground import is_path
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 BANKS = ("procedural", "normals")
 PROCEDURAL_COUNT = 200
-COMPUTED = PictureCache(CACHE_BYTES)
-"""Computed textures, apart from other pictures, so that neither drives the other out."""
 
 
 class TextureBank(Protocol):
@@ -132,7 +130,9 @@ class ProceduralTextures:
     def image(self, index: int, size: tuple[int, int]) -> Image:
         """uint8 H×W×3, read-only."""
         inner, kind = computed_size(size), KINDS[index % len(KINDS)]
-        picture = COMPUTED.get((self, index, inner), lambda: render(Seed(self.seed, ("texture", index)), inner, kind))
+        seed = Seed(self.seed, ("texture", index))
+        what = f"procedural/{self.seed}/{index}"
+        picture = picture_store().get(what, state_of_code(), inner, lambda: render(seed, inner, kind))
         return _enlarged(picture, size)
 
 
@@ -158,7 +158,8 @@ class FolderTextures:
     def image(self, index: int, size: tuple[int, int]) -> Image:
         """uint8 H×W×3, read-only."""
         file = self.root / self.files[index]
-        return _enlarged(picture_store().get(file, size, lambda: _shrunk(read_image(file), size)), size)
+        picture = picture_store().get(str(file), state_of_file(file), size, lambda: _shrunk(read_image(file), size))
+        return _enlarged(picture, size)
 
 
 def _shrunk(picture: Image, size: tuple[int, int]) -> Image:
