@@ -54,6 +54,10 @@ def test_a_set_from_real_defects_is_made_and_made_again(tiles, tmp_path, tell):
     assert lines(tmp_path / "one") == lines(tmp_path / "two")
     again = tell("synth", tiles, "--replay", f"{tmp_path / 'one' / 'manifest.jsonl'}:5", "--out", tmp_path / "again")
     assert again["compared"] == ["image", "mask"]
+    before = {"settings": [f"precomputed.folder={tmp_path / 'one'}"]}
+    assert synthesize(data, "precomputed", 1, seed=3, **before)[0].mask.any()
+    with pytest.raises(UsageError, match="precomputed uses no real anomalies"):
+        synthesize(data, "precomputed", 1, seed=3, defect_shots=1, **before)
 
 
 def test_members_of_a_mix_are_made_again_alone(tiles):

@@ -192,7 +192,7 @@ def synthesize(
         check_folder_name(defect, "defect")
         if defect == GOOD:
             raise BadParameter(f"defect is {GOOD!r}, the name of normals; expected the name of a defect, as in scratch")
-    references = uses_real_anomalies(built, recipe.defect_shots)
+    references = pastes_references(built, recipe.defect_shots)
     asked_mask(recipe.mask_shape, built)
     chosen = data.of(product=product)
     sources = {
@@ -206,16 +206,16 @@ def synthesize(
     return SyntheticSet(recipe, sources, about)
 
 
-def uses_real_anomalies(methods: Sequence[Synthesizer], defect_shots: int = 0) -> bool:
-    """Whether any of the methods works from real anomalies.
+def pastes_references(methods: Sequence[Synthesizer], defect_shots: int = 0) -> bool:
+    """Whether any of the methods works from real anomalies of the support set; a set made before may hold its own.
 
     Raises:
         UsageError: none does, and `defect_shots` asks for some.
     """
-    used = any(method.traits.uses_real_anomalies for method in methods)
+    used = any("references" in method.traits.needs for method in methods)
     if defect_shots and not used:
         names = " and ".join(method.name for method in methods)
-        takers = ", ".join(name for name, entry in synthesizers.entries.items() if entry.traits.uses_real_anomalies)
+        takers = ", ".join(name for name, entry in synthesizers.entries.items() if "references" in entry.traits.needs)
         told = f"{names} use{'s' if len(methods) == 1 else ''} no real anomalies, so {defect_shots} defect shots would do nothing"
         raise UsageError(f"{told}; expected none, or a method that uses them: {takers}")
     return used
