@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from flawsmith.appearance.disc_median import disc_median
+from flawsmith.appearance.disc_median import inner_disc_median
 from flawsmith.core.arrays import Image, Mask
 from flawsmith.masks.boxes import Box
 from flawsmith.masks.morphology import majority
@@ -61,10 +61,11 @@ def intensity(changes: Changes, label: Mask, places: Sequence[Box]) -> NDArray[n
     bottoms = np.cumsum([len(crop) for crop in crops])
     for crop, bottom in zip(crops, bottoms, strict=True):
         stack[bottom - len(crop) : bottom, : crop.shape[1]] = crop
-    medians = disc_median(stack, RADIUS)
+    medians = inner_disc_median(stack, RADIUS)
     levels = np.zeros(changes.shape, np.float32)
     for (x, y, w, h), bottom in zip(places, bottoms, strict=True):
-        levels[y : y + h, x : x + w] = medians[bottom - RADIUS - h : bottom - RADIUS, RADIUS : RADIUS + w] / np.float32(3)
+        first = bottom - h - 2 * RADIUS
+        levels[y : y + h, x : x + w] = medians[first : first + h, :w] / np.float32(3)
     return levels
 
 

@@ -32,11 +32,16 @@ def disc_median(values: Values, radius: int = 5) -> Values:
 
     Equals `scipy.ndimage.median_filter(values, footprint=skimage.morphology.disk(radius), mode="nearest")`.
     """
+    padded = cv2.copyMakeBorder(values, radius, radius, radius, radius, cv2.BORDER_REPLICATE)
+    return inner_disc_median(np.asarray(padded, np.uint16), radius)
+
+
+def inner_disc_median(values: Values, radius: int = 5) -> Values:
+    """`disc_median` of the pixels at least `radius` away from the edges: uint16 (H - 2·radius)×(W - 2·radius)."""
     codes, levels = _as_bytes(values)
-    padded = np.asarray(cv2.copyMakeBorder(codes, radius, radius, radius, radius, cv2.BORDER_REPLICATE), codes.dtype)
-    rows = max(1, STRIP // padded.shape[1])
-    strips = [_median_of_strip(padded[top : top + rows + 2 * radius], radius) for top in range(0, len(values), rows)]
-    medians = np.concatenate(strips)[:, : values.shape[1]]
+    height, rows = len(values) - 2 * radius, max(1, STRIP // values.shape[1])
+    strips = [_median_of_strip(codes[top : top + rows + 2 * radius], radius) for top in range(0, height, rows)]
+    medians = np.concatenate(strips)[:, : values.shape[1] - 2 * radius]
     return np.asarray(medians if levels is None else levels[medians], np.uint16)
 
 
