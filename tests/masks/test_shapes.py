@@ -124,6 +124,7 @@ def test_masks_stay_inside_any_foreground(name, height, width, seed, smooth, box
         assert mask.dtype == np.bool_
         assert mask.any()
         assert not (mask & ~foreground).any()
+        assert smooth == "round" or mask.sum() >= BY_NAME[name].least * foreground.sum()
 
 
 @pytest.mark.parametrize("shape", [(32, 32), (103, 632), (250, 300), (1024, 1024)])
