@@ -191,6 +191,8 @@ def test_the_environment_says_where(tmp_path, monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert picture_store.picture_store().folder == tmp_path / ".cache" / "flawsmith" / "textures"
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    assert picture_store._store_in("~no_such_user/x").folder == tmp_path / "tmp" / "flawsmith" / "textures"
 
 
 READ_ALL = """

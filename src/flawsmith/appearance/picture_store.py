@@ -12,6 +12,7 @@ import mmap
 import os
 import shutil
 import struct
+import tempfile
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
@@ -137,7 +138,11 @@ def picture_store() -> PictureStore:
 
 @lru_cache(maxsize=4)
 def _store_in(folder: str) -> PictureStore:
-    return PictureStore(Path(folder).expanduser().absolute() / "textures")
+    try:
+        home = Path(folder).expanduser()
+    except RuntimeError:  # a user without a home
+        home = Path(tempfile.gettempdir()) / "flawsmith"
+    return PictureStore(home.absolute() / "textures")
 
 
 def state_of_file(path: Path) -> str:
