@@ -88,6 +88,20 @@ ENTRIES = (
         SynthesizerTraits(nonempty=0.9),
     ),
     Entry(
+        "nsa",
+        "flawsmith.synthesis.nsa:Nsa",
+        "blend resized patches of another normal in, labelled by how much they change",
+        "Schlüter et al., NSA, ECCV 2022",
+        SynthesizerTraits(needs=frozenset({"normal", "normals"}), takes_mask=True, area=(0.01, 0.2)),
+    ),
+    Entry(
+        "pii",
+        "flawsmith.synthesis.pii:Pii",
+        "merge a square of another normal without an edge",
+        "Tan et al., PII, MICCAI 2021",
+        SynthesizerTraits(needs=frozenset({"normal", "normals"}), takes_mask=True, area=(0.03, 0.12)),
+    ),
+    Entry(
         "precomputed",
         "flawsmith.synthesis.precomputed:Precomputed",
         "anomalies made before, from a folder written by synth or by another tool",
