@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from flawsmith.appearance.defect_bank import (
     CHANGES,
+    KEPT,
     Augmentation,
     DefectBank,
     Patch,
@@ -41,7 +42,7 @@ def blocks(size, *boxes):
 
 def test_separated_blobs_become_crops_with_a_quarter_of_their_box_around_them():
     mask = blocks((120, 160), (40, 20, 20, 40), (100, 90, 24, 8))
-    crops, areas = crops_of(anomaly(mask), (120, 160))["dent"]
+    crops, areas = crops_of(anomaly(mask), "dent", (120, 160))
     assert [crop.place for crop in crops] == [(35, 10, 30, 60), (94, 88, 36, 12)]
     assert [crop.area for crop in crops] == areas == [800, 192]
     for crop in crops:
@@ -53,7 +54,7 @@ def test_separated_blobs_become_crops_with_a_quarter_of_their_box_around_them():
 
 def test_the_context_ends_at_the_border_and_neighbours_stay_in_the_mask():
     mask = blocks((60, 60), (0, 0, 16, 16), (18, 4, 8, 8), (50, 50, 10, 10))
-    crops, _ = crops_of(anomaly(mask), (60, 60))["dent"]
+    crops, _ = crops_of(anomaly(mask), "dent", (60, 60))
     assert [crop.place for crop in crops] == [(0, 0, 20, 20), (16, 2, 12, 12), (47, 47, 13, 13)]
     assert crops[0].mask.sum() == 16 * 16 + 2 * 8  # two columns of the neighbour
     assert crops[0].area == 256
@@ -61,7 +62,7 @@ def test_the_context_ends_at_the_border_and_neighbours_stay_in_the_mask():
 
 def test_corners_that_touch_are_one_piece():
     mask = blocks((40, 40), (5, 5, 10, 10), (15, 15, 10, 10))
-    assert crops_of(anomaly(mask), (40, 40))["dent"][1] == [200]
+    assert crops_of(anomaly(mask), "dent", (40, 40))[1] == [200]
 
 
 @pytest.mark.parametrize(("size", "largest_dropped"), [((512, 512), 255), ((256, 256), 63), ((1024, 256), 255)])
@@ -73,14 +74,14 @@ def test_pieces_under_the_least_area_are_dropped(size, largest_dropped):
         else blocks(size, (10, 10, kept // 2, 2), (10, 100, largest_dropped // 3, 3))
     )
     bank = DefectBank((anomaly(mask),))
-    (crop,) = bank.at(size)["dent"]
+    (crop,) = bank.of_kind("dent", size)
     assert crop.area == kept
     with pytest.raises(
         DataError, match=rf"no piece of a defect covers \d+ pixels .*\(there are pieces of {kept}, {largest_dropped}"
     ) as caught:
-        DefectBank((anomaly(mask),), least_area=0.1).at(size)
+        DefectBank((anomaly(mask),), least_area=0.1).of_drawn_kind(size, np.random.default_rng(0))
     assert caught.value.code == "E_FEW"
-    assert len(DefectBank((anomaly(mask),), least_area=1 / 4096).at(size)["dent"]) == 2
+    assert len(DefectBank((anomaly(mask),), least_area=1 / 4096).of_kind("dent", size)) == 2
 
 
 def test_kinds_are_kept_apart_and_small_ones_are_told():
@@ -88,10 +89,13 @@ def test_kinds_are_kept_apart_and_small_ones_are_told():
     bank = DefectBank(
         (anomaly(blocks((64, 64), (5, 5, 8, 8)), more=more), anomaly(blocks((64, 64), (5, 5, 9, 9)), defect="hole"))
     )
-    assert bank.kinds == {"dent", "scratch", "hole"}
-    assert {kind: len(crops) for kind, crops in bank.at((64, 64)).items()} == {"dent": 2, "hole": 1, "scratch": 1}
+    assert {kind: len(samples) for kind, samples in bank.kinds.items()} == {"dent": 1, "hole": 1, "scratch": 1}
+    assert {kind: len(bank.of_kind(kind, (64, 64))) for kind in bank.kinds} == {"dent": 2, "hole": 1, "scratch": 1}
     few = DefectBank(bank.anomalies, least_area=10 / 4096)
-    assert set(few.at((64, 64))) == {"dent", "hole"}
+    r = np.random.default_rng(0)
+    drawn = [few.of_drawn_kind((64, 64), r)[0].defect for _ in range(1000)]
+    assert set(drawn) == {"dent", "hole"}
+    assert drawn.count("dent") / 1000 == pytest.approx(0.5, abs=3 * 0.5 / 1000**0.5)
     with pytest.raises(DataError, match=r"no piece of scratch covers 10 pixels at 64×64 \(there are pieces of 9 pixels\)"):
         few.of_kind("scratch", (64, 64))
     assert len(few.of_kind("dent", (64, 64))) == 2
@@ -99,23 +103,22 @@ def test_kinds_are_kept_apart_and_small_ones_are_told():
 
 def test_photographs_are_resized_before_anything_is_measured():
     mask = blocks((200, 100), (20, 40, 40, 60))
-    stretched = DefectBank((anomaly(mask),)).at((100, 100))["dent"][0]
-    shaped = DefectBank((anomaly(mask),), fit="shape").at((100, 100))["dent"][0]
+    stretched = DefectBank((anomaly(mask),)).of_kind("dent", (100, 100))[0]
+    shaped = DefectBank((anomaly(mask),), fit="shape").of_kind("dent", (100, 100))[0]
     assert stretched.area == 40 * 30
     assert stretched.place == (10, 12, 60, 45)
     assert shaped.mask.shape[0] / shaped.mask.shape[1] == pytest.approx(1.5, abs=0.1)
     assert shaped.area == pytest.approx(40 * 60 / 2, rel=0.06)
-    assert DefectBank((anomaly(mask),)).at((200, 100)) is not None
 
 
 def test_nothing_is_cut_out_twice_and_only_some_sizes_are_kept():
     bank = DefectBank((anomaly(blocks((64, 64), (5, 5, 20, 20))),))
-    first = bank.at((64, 64))["dent"]
-    assert bank.at((64, 64))["dent"][0] is first[0]
-    for side in range(65, 80):
-        bank.at((side, side))
-    assert bank.at((64, 64))["dent"][0] is not first[0]
-    np.testing.assert_array_equal(bank.at((64, 64))["dent"][0].image, first[0].image)
+    first = bank.of_kind("dent", (64, 64))
+    assert bank.of_kind("dent", (64, 64))[0] is first[0]
+    for side in range(65, 65 + KEPT):
+        bank.of_kind("dent", (side, side))
+    assert bank.of_kind("dent", (64, 64))[0] is not first[0]
+    np.testing.assert_array_equal(bank.of_kind("dent", (64, 64))[0].image, first[0].image)
 
 
 def test_refuses_photographs_without_a_mask():
@@ -133,7 +136,7 @@ def test_refuses_photographs_without_a_mask():
 
 
 def crop_of(mask):
-    return crops_of(anomaly(mask), mask.shape, context=0.5)["dent"][0][0]
+    return crops_of(anomaly(mask), "dent", mask.shape, context=0.5)[0][0]
 
 
 CROP = crop_of(blocks((90, 90), (30, 40, 24, 9)) | blocks((90, 90), (30, 40, 5, 20)))

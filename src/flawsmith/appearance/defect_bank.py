@@ -9,7 +9,7 @@ canvas comes with a mask of what is known in it, because black is a colour.
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from flawsmith.appearance.picture_cache import CACHE
 from flawsmith.core.arrays import Image, Mask
 from flawsmith.core.errors import DataError
 from flawsmith.core.samples import Sample
@@ -29,7 +30,8 @@ CONTEXT = 0.25
 LEAST_AREA = 1 / 1024
 """Share of the picture that a piece of a defect must cover: 256 pixels at 512×512."""
 
-KEPT_SIZES = 8
+KEPT = 16
+"""Kinds at a size whose crops are kept; those longest unused make room."""
 
 Fit = Literal["stretch", "shape"]
 """How a photograph comes to the size of another: as a whole, or at its own shape and with as many pixels."""
@@ -80,7 +82,7 @@ class DefectBank:
         fit: how photographs come to the asked size.
 
     Attributes:
-        kinds: the names of the defects on them.
+        kinds: by the name of a defect, the photographs with it.
 
     Raises:
         DataError: a photograph without a mask (E_MISSING_MASK), or with an empty one (E_EMPTY_MASK).
@@ -90,22 +92,12 @@ class DefectBank:
         self, anomalies: Sequence[Sample], context: float = CONTEXT, least_area: float = LEAST_AREA, fit: Fit = "stretch"
     ) -> None:
         self.anomalies, self.context, self.least_area, self.fit = tuple(anomalies), context, least_area, fit
-        self._held: OrderedDict[tuple[int, int], dict[str, _Kind]] = OrderedDict()
+        self._held: OrderedDict[tuple[str, tuple[int, int]], _Kind] = OrderedDict()
+        found: dict[str, list[Sample]] = defaultdict(list)
         for sample in self.anomalies:
-            _check_mask(sample)
-        self.kinds = frozenset(region.defect for sample in self.anomalies for region in sample.source.regions())
-
-    def at(self, size: tuple[int, int]) -> Mapping[str, tuple[DefectCrop, ...]]:
-        """By kind of defect the crops for pictures of `size` = (H, W); kinds without a piece that is large enough are left out.
-
-        Raises:
-            DataError: no piece of any defect is large enough; tells the areas (E_FEW).
-        """
-        found = self._found(size)
-        kept = {defect: kind.crops for defect, kind in found.items() if kind.crops}
-        if not kept:
-            raise self._too_small("a defect", [area for kind in found.values() for area in kind.areas], size)
-        return kept
+            for defect in _kinds_on(sample):
+                found[defect].append(sample)
+        self.kinds = {defect: tuple(samples) for defect, samples in sorted(found.items())}
 
     def of_kind(self, defect: str, size: tuple[int, int]) -> tuple[DefectCrop, ...]:
         """The crops of one kind of defect for pictures of `size` = (H, W).
@@ -113,27 +105,43 @@ class DefectBank:
         Raises:
             DataError: no piece of it is large enough; tells the areas (E_FEW).
         """
-        kind = self._found(size).get(defect, _Kind((), ()))
+        kind = self._found(defect, size)
         if not kind.crops:
             raise self._too_small(defect, kind.areas, size)
         return kind.crops
 
-    def _found(self, size: tuple[int, int]) -> dict[str, _Kind]:
-        if size not in self._held:
-            self._held[size] = self._cut_out(size)
-            if len(self._held) > KEPT_SIZES:
-                self._held.popitem(last=False)
-        self._held.move_to_end(size)
-        return self._held[size]
+    def of_drawn_kind(self, size: tuple[int, int], rng: np.random.Generator) -> tuple[DefectCrop, ...]:
+        """The crops of a kind drawn uniformly from those with a piece that is large enough.
 
-    def _cut_out(self, size: tuple[int, int]) -> dict[str, _Kind]:
-        crops: dict[str, list[DefectCrop]] = defaultdict(list)
-        areas: dict[str, list[int]] = defaultdict(list)
-        for sample in self.anomalies:
-            for defect, (pieces, seen) in crops_of(sample, self._own_size(sample, size), self.context, self._least(size)).items():
-                crops[defect] += pieces
-                areas[defect] += seen
-        return {defect: _Kind(tuple(crops[defect]), tuple(areas[defect])) for defect in sorted(areas)}
+        Raises:
+            DataError: there is none; tells the areas (E_FEW).
+        """
+        areas: list[int] = []
+        kinds = tuple(self.kinds)
+        for k in rng.permutation(len(kinds)).tolist():
+            kind = self._found(kinds[k], size)
+            if kind.crops:
+                return kind.crops
+            areas += kind.areas
+        raise self._too_small("a defect", areas, size)
+
+    def _found(self, defect: str, size: tuple[int, int]) -> _Kind:
+        key = defect, size
+        if key not in self._held:
+            self._held[key] = self._cut_out(defect, size)
+            if len(self._held) > KEPT:
+                self._held.popitem(last=False)
+        self._held.move_to_end(key)
+        return self._held[key]
+
+    def _cut_out(self, defect: str, size: tuple[int, int]) -> _Kind:
+        crops: list[DefectCrop] = []
+        areas: list[int] = []
+        for sample in self.kinds.get(defect, ()):
+            pieces, seen = crops_of(sample, defect, self._own_size(sample, size), self.context, self._least(size))
+            crops += pieces
+            areas += seen
+        return _Kind(tuple(crops), tuple(areas))
 
     def _least(self, size: tuple[int, int]) -> float:
         return self.least_area * size[0] * size[1]
@@ -155,7 +163,12 @@ class DefectBank:
         return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def _check_mask(sample: Sample) -> None:
+def _kinds_on(sample: Sample) -> list[str]:
+    """The kinds of defects that a photograph shows.
+
+    Raises:
+        DataError: it has no mask (E_MISSING_MASK), or an empty one (E_EMPTY_MASK).
+    """
     place = sample.source.location
     if not sample.has_mask:
         raise DataError(
@@ -163,46 +176,49 @@ def _check_mask(sample: Sample) -> None:
             f"{place} has no mask; expected one for every real anomaly that is pasted: add it, or leave the photograph out",
             [place],
         )
-    if not any(region.mask.any() for region in sample.source.regions()):
+    kinds = sorted({region.defect for region in sample.source.regions() if region.mask.any()})
+    if not kinds:
         raise DataError(
             "E_EMPTY_MASK",
             f"the mask of {place} is empty; expected the defect's pixels: mend it or leave the photograph out",
             [place],
         )
+    return kinds
 
 
 def crops_of(
-    sample: Sample, size: tuple[int, int], context: float = CONTEXT, least: float = 0.0
-) -> dict[str, tuple[list[DefectCrop], list[int]]]:
-    """The 8-connected pieces of the defects on a photograph, cut out with their context after resizing to `size` = (H, W).
+    sample: Sample, defect: str, size: tuple[int, int], context: float = CONTEXT, least: float = 0.0
+) -> tuple[list[DefectCrop], list[int]]:
+    """The 8-connected pieces of a kind of defect on a photograph, cut out with their context after resizing to `size` = (H, W).
 
     Returns:
-        By kind of defect the crops of pieces of at least `least` pixels, and the pixels of every piece.
+        The crops of pieces of at least `least` pixels, and the pixels of every piece.
     """
-    image = resize_image(sample.image(), size)
-    found = {}
-    for defect, whole in _masks_by_defect(sample).items():
-        mask = resize_mask(whole, size)
-        _, _, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
-        pieces = stats[1:].tolist()
-        crops = [
-            _crop(image, mask, _with_context((x, y, w, h), context, size), area, defect, sample.id, number)
-            for number, (x, y, w, h, area) in enumerate(pieces)
-            if area >= least
-        ]
-        found[defect] = crops, [piece[-1] for piece in pieces]
-    return found
+    source = sample.source
+    whole = CACHE.get((id(source), "reference"), source.image, owner=source)
+    bits = CACHE.get((id(source), "reference", defect), lambda: _bits_of(sample, defect), owner=source)
+    image, mask = resize_image(whole, size), resize_mask(bits.view(np.bool_), size)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    pieces = stats[1:].tolist()
+    crops = [
+        _crop(image, mask, _with_context((x, y, w, h), context, size), area, defect, sample.id, number)
+        for number, (x, y, w, h, area) in enumerate(pieces)
+        if area >= least
+    ]
+    return crops, [piece[-1] for piece in pieces]
 
 
 def _crop(image: Image, mask: Mask, place: Box, area: int, defect: str, sample_id: str, piece: int) -> DefectCrop:
     return DefectCrop(image[inside(place)].copy(), mask[inside(place)].copy(), place, area, defect, sample_id, piece)
 
 
-def _masks_by_defect(sample: Sample) -> dict[str, Mask]:
-    masks: dict[str, Mask] = {}
+def _bits_of(sample: Sample, defect: str) -> NDArray[np.uint8]:
+    """The union of the regions of one kind, as zeros and ones."""
+    union = np.zeros(sample.source.size(), bool)
     for region in sample.source.regions():
-        masks[region.defect] = masks[region.defect] | region.mask if region.defect in masks else region.mask
-    return masks
+        if region.defect == defect:
+            union |= region.mask
+    return union.view(np.uint8)
 
 
 def _with_context(box: Box, context: float, size: tuple[int, int]) -> Box:

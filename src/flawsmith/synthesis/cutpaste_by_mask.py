@@ -217,11 +217,8 @@ class CutPasteByMask(TrainingFree):
         if self._bank is None:
             raise NotFitted(self.name)
         rng = scene.seed.numpy("reference")
-        if scene.defect in self._bank.kinds:
-            of_kind = self._bank.of_kind(scene.defect, scene.size)
-        else:
-            kinds = self._bank.at(scene.size)
-            of_kind = kinds[list(kinds)[int(rng.integers(len(kinds)))]]
+        wanted = scene.defect is not None and scene.defect in self._bank.kinds
+        of_kind = self._bank.of_kind(str(scene.defect), scene.size) if wanted else self._bank.of_drawn_kind(scene.size, rng)
         number = int(rng.integers(1, self.most + 1))
         return _Crops(of_kind, tuple(of_kind[k] for k in rng.integers(len(of_kind), size=number).tolist()))
 
