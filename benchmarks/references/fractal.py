@@ -42,31 +42,34 @@ def system(rng):
 
 
 def chaos_game(rng):
-    """100,000 points of the attractor."""
+    """100,000 points of the attractor: their x and their y."""
     linear, shift = system(rng)
     weight = np.abs(np.linalg.det(linear))
     point = np.linalg.solve(np.eye(2) - linear[0], shift[0])
-    points = np.repeat(point[None], CHAINS, axis=0)
-    visited = []
+    x, y = np.full(CHAINS, point[0]), np.full(CHAINS, point[1])
+    xs, ys = [], []
     for step in range(BURN_IN + POINTS // CHAINS):
         which = (rng.random(CHAINS) * weight.sum() >= weight[0]).astype(int)
-        points = np.einsum("nij,nj->ni", linear[which], points) + shift[which]
+        (a, b), (c, d) = linear[which].transpose(1, 2, 0)
+        e, f = shift[which].T
+        x, y = a * x + b * y + e, c * x + d * y + f
         if step >= BURN_IN:
-            visited.append(points)
-    return np.concatenate(visited)
+            xs.append(x)
+            ys.append(y)
+    return np.concatenate(xs), np.concatenate(ys)
 
 
 def fractal(side, rng):
     """The attractor in a square, each point stamped with a random 3×3 stencil."""
-    points = chaos_game(rng)
-    low, high = points.min(axis=0), points.max(axis=0)
-    at = ((points - low) / (high - low) * (side - 1)).astype(int)
+    rows, columns = (
+        ((values - values.min()) / (values.max() - values.min()) * (side - 1)).astype(int) for values in chaos_game(rng)
+    )
     stencil = rng.random((3, 3)) < 0.5
     while not stencil.any():
         stencil = rng.random((3, 3)) < 0.5
     canvas = np.zeros((side + 2, side + 2), bool)
     for dy, dx in np.argwhere(stencil):
-        canvas[at[:, 0] + dy, at[:, 1] + dx] = True
+        canvas[rows + dy, columns + dx] = True
     return canvas[1:-1, 1:-1]
 
 

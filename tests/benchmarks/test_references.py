@@ -7,6 +7,9 @@ from benchmarks.synthesis import FURTHER, Subject, cases, write_files
 
 from flawsmith.core.registry import synthesizers
 
+LEAKING = ("nsa",)
+"""Whose plain version changes pixels outside its label: `cv2.seamlessClone` does."""
+
 SIDE, DRAWS = 256, 60
 CASES = cases(list(synthesizers.entries))
 
@@ -34,7 +37,7 @@ def test_every_method_has_a_reference_that_makes_the_same_kind_of_thing(subject,
         assert mask.shape == (SIDE, SIDE)
         assert mask.dtype == np.bool_
         np.testing.assert_array_equal(pixels, before)
-        if method.traits.local and "normal" in method.traits.needs:
+        if method.traits.local and "normal" in method.traits.needs and method.name not in LEAKING:
             np.testing.assert_array_equal(image[~mask], pixels[~mask])
         theirs.append((mask.mean(), change(image, pixels, mask)))
         made = method.synthesize([request])[0]
