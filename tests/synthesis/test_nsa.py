@@ -138,6 +138,21 @@ def test_a_tolerance_leaves_faint_changes_out(surfaces):
     assert areas[0] > 3 * areas[2]
 
 
+def test_the_patches_come_from_the_other_picture(surfaces, noise):
+    """A constant other picture, swapped in, is seen on the label and nowhere else; blended in, it lends no gradient."""
+    magenta = np.full((256, 256, 3), (255, 0, 255), np.uint8)
+    for method in (Nsa(product="tile", blend="swap"), Nsa(product="tile", blend="normal", erode=0)):
+        own = samples([noise(256, 256), magenta])
+        anomaly = method.fit(SupportSet(own)).synthesize([Request(own[0], Seed(2))])[0]
+        np.testing.assert_array_equal(anomaly.image[~anomaly.mask], anomaly.clean[~anomaly.mask])
+        if method.blend == "swap":
+            assert (anomaly.image[anomaly.mask] == magenta[0, 0]).all(axis=1).mean() > 0.99
+        else:
+            before, after = (np.abs(np.diff(p.astype(int), axis=0)).mean(axis=2) for p in (anomaly.clean, anomaly.image))
+            inner = cv2.erode(anomaly.mask.astype(np.uint8), np.ones((5, 5), np.uint8))[1:] > 0
+            assert after[inner].mean() < 0.2 * before[inner].mean()
+
+
 # --- products
 
 

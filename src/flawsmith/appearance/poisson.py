@@ -6,7 +6,7 @@ modules/photo); interpolated gradients as in PII (Tan et al., MICCAI 2021; jemta
 What is solved for is the correction e = u - image on a rectangle, zero around it: Δe = div(guidance - ∇image), with ∇ of forward
 and div of backward differences. The sine transform (DST-I) turns the five-point Laplacian into a product, so the answer is exact.
 Up to `MATRIX_SIDE` unknowns along an axis the transform is a product with the sine matrix: several times faster there than an FFT
-of length 2(N+1), at any N. Everything is float64, because float32 errs by up to 0.003 levels at 400 pixels, and rounding
+of length 2(N+1), at any N. Everything is float64, because float32 errs by 0.001 levels from about 200 pixels on, and rounding
 then depends on the machine.
 
 A mask that is no rectangle: the rectangle around it is solved, with the image's own gradients outside the mask, and the result is
