@@ -1,6 +1,6 @@
 """`flawsmith synth` at scale: a large set of a mix, killed on the way and resumed, against the same set made in one go.
 
-    python benchmarks/synth_at_scale.py [-n 10000] [--side 128] [--workers 2] [--synth NAME:WEIGHT,…] [--replays 100] [--json F]
+    python benchmarks/synth_at_scale.py [-n 10000] [--side 256] [--workers 2] [--synth NAME:WEIGHT,…] [--replays 100] [--json F]
 
 A folder of computed normals; `flawsmith synth` with a terminal for its bar, ended by SIGKILL at a third and at two thirds,
 started again with the same command; then once more elsewhere without a kill. Told and checked: nothing that was whole at a
@@ -297,7 +297,7 @@ def claim(
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-n", type=int, default=10_000)
-    parser.add_argument("--side", type=int, default=128)
+    parser.add_argument("--side", type=int, default=256)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--synth", default="")
     parser.add_argument("--replays", type=int, default=100)
