@@ -38,7 +38,7 @@ def test_every_entry_states_the_traits_and_the_name_of_its_class(registry: Regis
 
 
 def test_wildcards():
-    assert synthesizers.names("cutpaste*") == ["cutpaste", "cutpaste_scar"]
+    assert synthesizers.names("cutpaste*") == ["cutpaste", "cutpaste_by_mask", "cutpaste_scar"]
 
 
 def test_a_plug_in_is_listed(monkeypatch: pytest.MonkeyPatch):
