@@ -9,6 +9,7 @@ from flawsmith.testing.synthesizer_case import SynthesizerCase
 
 
 def assert_form(anomaly: Anomaly, request: Request) -> None:
+    """Image, mask, clean twin and soft mask have the types and the size that the contract states."""
     assert request.normal is not None
     shape = request.normal.image().shape
     assert anomaly.image.dtype == np.uint8, f"the image is {anomaly.image.dtype}; expected uint8"
@@ -24,6 +25,7 @@ def assert_form(anomaly: Anomaly, request: Request) -> None:
 
 
 def assert_local(case: SynthesizerCase, anomaly: Anomaly) -> None:
+    """A local method changes nothing outside the mask; another changes less outside than inside."""
     if anomaly.clean is None:
         return
     apart = np.abs(anomaly.image.astype(int) - anomaly.clean).max(axis=2)
