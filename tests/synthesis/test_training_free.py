@@ -12,6 +12,7 @@ from flawsmith.core.requests import Request
 from flawsmith.core.samples import SupportSet
 from flawsmith.core.seeding import Seed
 from flawsmith.core.synthesizer import SynthesizerTraits
+from flawsmith.synthesis.draem import Draem
 from flawsmith.synthesis.training_free import Placed, Scene, TrainingFree
 
 
@@ -47,6 +48,17 @@ def test_another_normal_is_never_the_own_and_each_other_is_as_likely(pool):
     assert pool[2].id not in drawn
     assert len(drawn) == 4
     assert chisquare(list(drawn.values())).pvalue > 0.001
+
+
+def test_an_estimate_that_fails_is_told(made):
+    """A bright picture whose only dark pixels, the object, are 0.2 % of it."""
+    pixels = np.full((64, 64, 3), 200, np.uint8)
+    pixels[:3, :3] = 20
+    assert made(Draem(foreground="threshold:100"), pixels).provenance.drawn["foreground"] == "everywhere"
+    assert made(Draem(foreground="auto"), pixels).provenance.drawn["foreground"] == "everywhere"
+    assert "foreground" not in made(Draem(), pixels).provenance.drawn
+    pixels[:30] = 20
+    assert "foreground" not in made(Draem(foreground="threshold:100"), pixels).provenance.drawn
 
 
 def test_a_normal_from_outside_draws_from_all(pool, normal, noise):

@@ -37,6 +37,9 @@ from flawsmith.masks.saliency import Segmenter, open_segmenter
 
 SMALLEST_SHARE = 0.05
 LARGEST_SQUARE = 255
+EVERYWHERE = "everywhere"
+"""What provenance tells of a foreground that is the whole picture, because the estimate failed or found nothing else."""
+
 SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg")
 
 Estimate = Callable[[Image], Mask]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Self
 
@@ -26,7 +26,7 @@ from flawsmith.core.requests import Anomaly, Provenance, Request
 from flawsmith.core.samples import GOOD, Sample, SupportSet
 from flawsmith.core.seeding import Seed
 from flawsmith.core.synthesizer import SynthesizerTraits
-from flawsmith.masks.foreground import foreground_mask, parse_rule
+from flawsmith.masks.foreground import EVERYWHERE, foreground_mask, parse_rule
 
 
 def in_order(value: tuple[float, float]) -> tuple[float, float]:
@@ -191,6 +191,8 @@ class TrainingFree(Method):
         self._check_mask(request.mask, image)
         foreground = self.foreground_of(image, request.normal.id)
         placed = self.place(Scene(image, request.seed, foreground, request.mask, request.normal, request.defect))
+        if foreground is not None and foreground.all():
+            placed = replace(placed, drawn={**placed.drawn, "foreground": EVERYWHERE})
         return self._labelled(request, image, placed)
 
     def _labelled(self, request: Request, image: Image, placed: Placed) -> Anomaly:
