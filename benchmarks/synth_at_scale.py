@@ -1,13 +1,15 @@
 """`flawsmith synth` at scale: a large set of a mix, killed on the way and resumed, against the same set made in one go.
 
-    python benchmarks/synth_at_scale.py [-n 10000] [--side 256] [--workers 2] [--synth NAME:WEIGHT,…] [--replays 100] [--json F]
+    python benchmarks/synth_at_scale.py [-n 10000] [--side 256] [--normals 400] [--workers 2] [--synth NAME:WEIGHT,…]
+        [--replays 100] [--json F]
 
 A folder of computed normals; `flawsmith synth` with a terminal for its bar, ended by SIGKILL at a third and at two thirds,
 started again with the same command; then once more elsewhere without a kill. Told and checked: nothing that was whole at a
 kill is written again (inode and time of change), no partial file and no worker is left behind, the manifest has every line in
 order, every file its SHA-256, both sets are equal byte for byte, random lines replayed in fresh processes from the line and
 the data folder alone give the same bytes. Resident memory of the unbroken run, of every process by itself, from one tenth of
-the images to the last. The mix is of every method that works from good pictures alone, unless `--synth` says otherwise.
+the images to the last, mapped files included: the normals are more than a process keeps, so that its cache is full, and growth
+is a leak. The mix is of every method that works from good pictures alone, unless `--synth` says otherwise.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ from flawsmith.core.seeding import Seed
 from flawsmith.synthesis.writing import encode_png
 
 COMMAND = [sys.executable, "-c", "from flawsmith.cli import main; main()"]
-NORMALS = 60
+NORMALS = 400
+"""More than `picture_cache` keeps, so that what it holds counts."""
+
 ALONE = {"normal", "normals", "textures", "foreground"}
 """Needs that a folder of good pictures meets."""
 
@@ -168,9 +172,9 @@ def resident(root: int) -> dict[int, float]:
     return {pid: sizes[pid] for pid in family if sizes.get(pid)}
 
 
-def fill(folder: Path, side: int) -> None:
+def fill(folder: Path, side: int, normals: int) -> None:
     """Good pictures of a weave."""
-    for k in range(NORMALS):
+    for k in range(normals):
         path = folder / "train" / "good" / f"{k:03d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encode_png(surface("weave", Seed(0, ("scale", k)), (side, side)).image))
@@ -269,11 +273,18 @@ def growth(memory: Sequence[tuple[int, dict[int, float]]], images: int, main: in
 
 
 def claim(
-    n: int, side: int, workers: int, synth: str, replays: int, folder: Path, kills: Sequence[float] = (1 / 3, 2 / 3)
+    n: int,
+    side: int,
+    workers: int,
+    synth: str,
+    replays: int,
+    folder: Path,
+    normals: int = NORMALS,
+    kills: Sequence[float] = (1 / 3, 2 / 3),
 ) -> Outcome:
     """Make the set both ways under `folder` and compare."""
     outcome, data = Outcome(n), folder / "weave"
-    fill(data, side)
+    fill(data, side, normals)
     common = ["synth", str(data), "--synth", synth, "-n", str(n), "--workers", str(workers), "--seed", "3"]
     killed, unbroken = folder / "killed", folder / "unbroken"
     made_with_kills([*common, "--out", str(killed)], killed, [round(share * n) for share in kills], outcome)
@@ -298,15 +309,18 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-n", type=int, default=10_000)
     parser.add_argument("--side", type=int, default=256)
+    parser.add_argument("--normals", type=int, default=NORMALS)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--synth", default="")
     parser.add_argument("--replays", type=int, default=100)
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args(arguments)
     synth = options.synth or everything()
-    print(f"{options.n} images of {options.side}² by {synth}, {options.workers} workers", flush=True)
+    print(
+        f"{options.n} images of {options.side}² from {options.normals} normals by {synth}, {options.workers} workers", flush=True
+    )
     with tempfile.TemporaryDirectory() as folder:
-        outcome = claim(options.n, options.side, options.workers, synth, options.replays, Path(folder))
+        outcome = claim(options.n, options.side, options.workers, synth, options.replays, Path(folder), options.normals)
     for name, value in asdict(outcome).items():
         print(f"{name}: {value}")
     print(f"{outcome.images / outcome.seconds:.0f} images per second; the claim {'holds' if outcome.holds else 'FAILS'}")

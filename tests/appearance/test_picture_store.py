@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -140,6 +141,57 @@ def test_beyond_its_limit_new_pictures_stay_in_memory(folder, tmp_path):
         get(PictureStore(folder, limit=100), sources[4], (1, 1), make)
 
 
+def test_a_full_folder_lets_go_what_was_not_used_for_long(folder, tmp_path):
+    one, day = 64 + 600, 86400
+    for k in range(4):
+        get(PictureStore(folder), tmp_path / f"{k}.png", SIZE, Maker(k))
+        (file,) = (file for file in kept_files(folder) if file.stat().st_mtime > day * 10)
+        os.utime(file, (file.stat().st_mtime - (4 - k) * day, k))
+    get(PictureStore(folder), tmp_path / "0.png", SIZE, Maker())  # the oldest is used now
+    store = PictureStore(folder, limit=4 * one)
+    with open(next(file for file in kept_files(folder) if file.stat().st_mtime == 1), "rb") as stream:  # noqa: PTH123
+        get(store, tmp_path / "4.png", SIZE, Maker(4))
+        assert len(stream.read()) == one
+    assert sorted(int(file.stat().st_mtime) for file in kept_files(folder))[:3] == [0, 2, 3]
+    assert len(kept_files(folder)) == 4
+    assert (get(store, tmp_path / "1.png", SIZE, Maker(1)) == 1).all()
+
+
+def test_a_full_folder_keeps_what_is_in_use(folder, tmp_path):
+    for k in range(2):
+        get(PictureStore(folder), tmp_path / f"{k}.png", SIZE, Maker(k))
+    with pytest.warns(UserWarning, match="have filled"):
+        get(PictureStore(folder, limit=2 * 664), tmp_path / "2.png", SIZE, Maker(2))
+    assert len(kept_files(folder)) == 2
+
+
+def test_files_that_go_while_they_are_counted_do_not_count(folder, tmp_path, monkeypatch):
+    for k in range(3):
+        get(PictureStore(folder), tmp_path / f"{k}.png", SIZE, Maker(k))
+    gone, stat = kept_files(folder)[0], Path.stat
+    (folder / "note.txt").write_text("not ours")
+    (gone.parent / "note.txt").write_text("not ours")
+
+    def stat_of_the_rest(self, **more):
+        if self == gone:
+            raise FileNotFoundError(2, "gone")
+        return stat(self, **more)
+
+    monkeypatch.setattr(Path, "stat", stat_of_the_rest)
+    assert picture_store._bytes_in(folder) == 2 * 664
+
+
+def test_a_first_warning_does_not_hide_another(folder, tmp_path):
+    store = PictureStore(folder, limit=0)
+    with pytest.warns(UserWarning, match="have filled"):
+        get(store, tmp_path / "1.png", SIZE, Maker())
+    get(store, tmp_path / "2.png", SIZE, Maker())
+    folder.rename(folder.with_name("moved"))
+    folder.write_text("in the way")
+    with pytest.warns(UserWarning, match="cannot be kept"):
+        get(store, tmp_path / "3.png", SIZE, Maker())
+
+
 def test_a_source_that_cannot_be_read_says_so(folder, tmp_path):
     def make():
         raise DataError("E_CORRUPT", "gone")
@@ -191,8 +243,57 @@ def test_the_environment_says_where(tmp_path, monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert picture_store.picture_store().folder == tmp_path / ".cache" / "flawsmith" / "textures"
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
-    assert picture_store._store_in("~no_such_user/x").folder == tmp_path / "tmp" / "flawsmith" / "textures"
+
+
+@pytest.fixture
+def without_home(tmp_path, monkeypatch):
+    """A function that opens the store of a user without a home, and the folder that it may take."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    picture_store._store_in.cache_clear()
+    yield lambda: picture_store._store_in("~no_such_user/x"), tmp_path / f"flawsmith-{os.getuid()}"
+    picture_store._store_in.cache_clear()
+
+
+def test_a_user_without_a_home_has_a_folder_alone(without_home, source):
+    opened, own = without_home
+    get(opened(), source, SIZE, Maker())
+    assert own.stat().st_mode & 0o777 == 0o700
+    assert len(kept_files(own / "textures")) == 1
+    picture_store._store_in.cache_clear()
+    make = Maker()
+    assert (get(opened(), source, SIZE, make) == 7).all()
+    assert make.calls == 0
+
+
+def test_a_folder_that_another_took_first_is_neither_written_nor_read(without_home, source, tmp_path):
+    opened, own = without_home
+    (tmp_path / "victim").mkdir()
+    own.symlink_to(tmp_path / "victim")
+    refused_store_makes_pictures(opened(), source)
+    assert not list((tmp_path / "victim").iterdir())
+    own.unlink()
+    picture_store._store_in.cache_clear()
+    own.mkdir()
+    own.chmod(0o777)
+    planted = source.with_name("planted.png")
+    get(PictureStore(own / "textures"), planted, SIZE, Maker(9))
+    refused_store_makes_pictures(opened(), planted)
+
+
+def refused_store_makes_pictures(store, source):
+    make = Maker()
+    with pytest.warns(UserWarning, match=r"cannot be kept in .*flawsmith-\d+/textures \(it is no folder of this user alone\)"):
+        assert (get(store, source, SIZE, make) == 7).all()
+    assert make.calls == 1
+
+
+def test_a_folder_of_another_user_is_refused(without_home, source, monkeypatch):
+    opened, own = without_home
+    own.mkdir(mode=0o700)
+    owner = own.stat().st_uid
+    monkeypatch.setattr("os.getuid", lambda: owner + 1)
+    own.rename(own.with_name(f"flawsmith-{owner + 1}"))
+    refused_store_makes_pictures(opened(), source)
 
 
 READ_ALL = """

@@ -2,7 +2,8 @@
 
 They lie in `textures` under $FLAWSMITH_CACHE, else $XDG_CACHE_HOME/flawsmith, else ~/.cache/flawsmith; the folder may be deleted
 at any time. A file is named by what the picture is of, by the state that this was in, and by the size asked for, so a photograph
-that was changed is decoded again, and what was kept of it before goes.
+that was changed is decoded again, and what was kept of it before goes. When the folder is full, pictures go that were not used
+for a day: each process that uses one sets its time of access, once. Who has mapped a removed picture keeps it.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import hashlib
 import mmap
 import os
 import shutil
+import stat
 import struct
 import tempfile
+import time
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
@@ -26,10 +29,13 @@ from flawsmith.appearance.picture_cache import CACHE, PictureCache
 from flawsmith.core.arrays import Image
 
 LIMIT_BYTES = 4 * 2**30
-OPEN_BYTES = 48 * 2**20
-"""Of pictures that are mapped at once."""
+OPEN_BYTES = 16 * 2**20
+"""Of pictures that are mapped at once: they count as resident memory, and mapping one again is quick (0.04 ms)."""
 
-SUFFIX = ".pixels"
+UNUSED_SECONDS = 24 * 3600
+"""Since its last use, before a picture may go: were those in use to go, a larger set would be written over and over."""
+
+SUFFIX, PARTIAL = ".pixels", ".partial"
 MAGIC = b"flawpix1"
 HEADER = struct.Struct("<8sIII")
 """Magic, height, width, CRC-32 of the pixels."""
@@ -45,16 +51,18 @@ class PictureStore:
 
     Args:
         folder: made when the first picture is kept.
-        limit: bytes that all files together may take; new pictures then stay in memory. What other processes write at the same
-            time is seen a little late.
+        limit: bytes that all files together may take; pictures that were not used for long then make room, and where there are
+            none, new ones stay in memory. What other processes write at the same time is seen a little late.
+        refused: why the folder is not to be used, not even read; empty: it is.
     """
 
-    def __init__(self, folder: Path, limit: int = LIMIT_BYTES) -> None:
-        self.folder, self.limit = folder, limit
+    def __init__(self, folder: Path, limit: int = LIMIT_BYTES, refused: str = "") -> None:
+        self.folder, self.limit, self.refused = folder, limit, refused
         self._open = PictureCache(OPEN_BYTES)
         self._sound: set[str] = set()
         self._room = self._measure_below = limit
-        self._full = self._warned = False
+        self._full = False
+        self._warned: set[str] = set()
 
     def get(self, what: str, state: str, size: tuple[int, int], make: Callable[[], Image]) -> Image:
         """What `make` returns, read-only: from memory, from the folder, or made now and kept.
@@ -70,6 +78,8 @@ class PictureStore:
 
     def _fetched(self, name: str, make: Callable[[], Image]) -> Image:
         try:
+            if self.refused:
+                raise PermissionError(self.refused)
             kept = self._mapped(name)
             if kept is None:
                 kept = self._made_once(name, make)
@@ -85,8 +95,11 @@ class PictureStore:
             magic, height, width, checksum = HEADER.unpack(whole[: HEADER.size].ljust(HEADER.size, b"\0"))
             if magic == MAGIC and len(whole) == OFFSET + 3 * height * width:
                 pixels = np.frombuffer(whole, np.uint8, offset=OFFSET).reshape(height, width, 3)
-                if name in self._sound or zlib.crc32(pixels.data) == checksum:
+                if name in self._sound:
+                    return pixels
+                if zlib.crc32(pixels.data) == checksum:
                     self._sound.add(name)
+                    _note_use(self.folder / name)
                     return pixels
         return None
 
@@ -104,17 +117,23 @@ class PictureStore:
     def _has_room(self) -> bool:
         """Measured at first, and again each time that half of what was left is used."""
         if not self._full and self._room <= self._measure_below:
-            self._room = min(self.limit - _bytes_in(self.folder), shutil.disk_usage(self.folder).free // 2)
+            self._room = self._measured()
+            if self._room <= 0:
+                _remove_unused(self.folder, self.limit // 4)
+                self._room = self._measured()
             self._measure_below = self._room // 2
             self._full = self._room <= 0
         if self._full:
             self._warn(f"have filled {self.folder}, which may take {self.limit / 2**30:.1f} GiB and half of the free space")
         return not self._full
 
+    def _measured(self) -> int:
+        return min(self.limit - _bytes_in(self.folder), shutil.disk_usage(self.folder).free // 2)
+
     def _write(self, file: Path, picture: Image) -> None:
         pixels = picture.tobytes()
         header = HEADER.pack(MAGIC, *picture.shape[:2], zlib.crc32(pixels)).ljust(OFFSET, b"\0")
-        aside = file.with_suffix(f".{os.getpid()}.partial")
+        aside = file.with_suffix(f".{os.getpid()}{PARTIAL}")
         try:
             aside.write_bytes(header + pixels)
             aside.replace(file)
@@ -124,8 +143,8 @@ class PictureStore:
         _forget_older(file)
 
     def _warn(self, what: str) -> None:
-        if not self._warned:
-            self._warned = True
+        if what not in self._warned:
+            self._warned.add(what)
             told = f"textures {what}; some are made again and again: free some space or set FLAWSMITH_CACHE"
             warnings.warn(told, stacklevel=2)
 
@@ -141,8 +160,22 @@ def _store_in(folder: str) -> PictureStore:
     try:
         home = Path(folder).expanduser()
     except RuntimeError:  # a user without a home
-        home = Path(tempfile.gettempdir()) / "flawsmith"
+        return _store_without_home()
     return PictureStore(home.absolute() / "textures")
+
+
+def _store_without_home() -> PictureStore:
+    """In a folder for this user alone among the temporary ones, whose names anybody may take first: then in memory alone."""
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    home = Path(tempfile.gettempdir()).absolute() / f"flawsmith-{user}"
+    with suppress(OSError):
+        home.mkdir(mode=0o700, parents=True)
+    refused = "it is no folder of this user alone"
+    with suppress(OSError):
+        found = home.lstat()
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == user and not found.st_mode & 0o077:
+            refused = ""
+    return PictureStore(home / "textures", refused=refused)
 
 
 def state_of_file(path: Path) -> str:
@@ -168,8 +201,41 @@ def _forget_older(file: Path) -> None:
             kept.unlink(missing_ok=True)
 
 
+def _note_use(file: Path) -> None:
+    with suppress(OSError):  # such as a folder that may only be read
+        os.utime(file, ns=(time.time_ns(), file.stat().st_mtime_ns))
+
+
 def _bytes_in(folder: Path) -> int:
-    return sum(entry.stat().st_size for part in folder.iterdir() if part.is_dir() for entry in os.scandir(part))
+    return sum(found.st_size for _, found in _files_in(folder))
+
+
+def _remove_unused(folder: Path, enough: int) -> None:
+    """Remove the pictures that were not used for long, the oldest first, until so many bytes are free."""
+    before, freed = time.time() - UNUSED_SECONDS, 0
+    for file, found in sorted(_files_in(folder), key=lambda item: item[1].st_atime_ns):
+        if freed >= enough or found.st_atime > before:
+            return
+        with suppress(OSError):
+            file.unlink()
+            freed += found.st_size
+
+
+def _files_in(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """The pictures of a store, those half written among them; what another process removes meanwhile is passed over."""
+    for part in _entries(folder):
+        for file in _entries(part):
+            if file.suffix in (SUFFIX, PARTIAL):
+                with suppress(FileNotFoundError):
+                    yield file, file.stat()
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            return [folder / entry.name for entry in entries]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 @contextmanager
