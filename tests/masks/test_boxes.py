@@ -31,7 +31,8 @@ def test_each_true_pixel_is_as_likely():
 
 
 @pytest.mark.parametrize(
-    ("side", "core", "expected"), [(256, 0.5, (64, 192)), (256, 0.8, (25, 230)), (10, 0.01, (4, 5)), (2, 0.5, (0, 1))]
+    ("side", "core", "expected"),
+    [(256, 0.5, (64, 192)), (256, 0.8, (26, 230)), (100, 0.7, (15, 85)), (11, 0.01, (5, 6)), (2, 0.5, (0, 2)), (1, 0.5, (0, 1))],
 )
 def test_the_middle_of_an_axis(side, core, expected):
     assert middle(side, core) == expected

@@ -131,6 +131,27 @@ def test_a_patch_of_another_normal_needs_one(normal, noise):
     CutPaste().fit(SupportSet((normal(noise()),)))
 
 
+def test_what_an_asked_mask_takes_comes_from_the_object(made, noise, normal):
+    """The object is bright and the ground black; a slanting line's pixels come from the object, its box need not."""
+    pixels = np.zeros((96, 96, 3), np.uint8)
+    pixels[:, 40:] = noise(96, 96)[:, 40:] // 2 + 120
+    y, x = np.mgrid[0:96, 0:96]
+    asked = (abs(x - 50 - y // 3) < 3) & (y < 60)
+    method = CutPaste(foreground="threshold:60,bright", jitter=0.0)
+    for seed in range(40):
+        anomaly = made(method, pixels, seed, mask=asked)
+        np.testing.assert_array_equal(anomaly.mask, asked)
+        assert (anomaly.image[asked] > 0).any(axis=1).mean() >= 0.5
+
+
+@pytest.mark.parametrize("aspect", [[2.0, 3.0], [0.2, 0.9]])
+def test_a_coin_needs_upright_and_flat_patches(aspect):
+    with pytest.raises(BadParameter, match="aspect_draw=coin needs an aspect on both sides of 1"):
+        CutPaste.from_params({"aspect": aspect, "aspect_draw": "coin"})
+    CutPaste.from_params({"aspect": aspect})
+    CutPaste.from_params({"aspect": [1.0, 1.0], "aspect_draw": "coin"})
+
+
 def test_an_asked_mask_is_filled(made, noise):
     asked = np.zeros((96, 128), bool)
     asked[30:50, 20:70] = np.random.default_rng(1).random((20, 50)) < 0.5
@@ -157,6 +178,8 @@ def test_an_asked_mask_must_fit(made, noise, asked):
         {"aspect_draw": "even"},
         {"aspect": [-1, 2]},
         {"source": "pool"},
+        {"aspect": [1.0, float("inf")]},
+        {"jitter": float("nan")},
     ],
 )
 def test_refuses_parameters_out_of_range(params):

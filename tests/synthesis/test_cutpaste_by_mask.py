@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from flawsmith.core.errors import BadParameter, DataError, NeedUnmet, NotFitted, UsageError
+from flawsmith.core.errors import BadParameter, DataError, NeedUnmet, NotFitted, UnknownName, UsageError
 from flawsmith.core.requests import Request
 from flawsmith.core.samples import ArraySource, Region, Sample, SupportSet
 from flawsmith.core.seeding import Seed
@@ -144,9 +144,9 @@ def test_the_reference_names_the_defect_and_the_caller_may_choose(fitted, made, 
     assert all(a.provenance.drawn["references"][0]["defect"] == a.defect for a in named)
     chosen = [made(method, noise(), seed, defect="hole") for seed in range(20)]
     assert {a.provenance.drawn["references"][0]["id"] for a in chosen} == {"p/test/hole/b"}
-    renamed = [made(method, noise(), seed, defect="crack") for seed in range(20)]
-    assert {a.defect for a in renamed} == {"crack"}
-    assert {a.provenance.drawn["references"][0]["defect"] for a in renamed} == {"dent", "hole"}
+    assert {a.defect for a in chosen} == {"hole"}
+    with pytest.raises(UnknownName, match="no defect 'banana'; known: dent, hole; the references show dent, hole"):
+        made(method, noise(), defect="banana")
 
 
 # --- where

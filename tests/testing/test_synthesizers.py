@@ -383,6 +383,24 @@ class ContentWithOne(Honest):
         return self
 
 
+class NamesNothing(Honest):
+    """Refuses a name though it could bear it."""
+
+    def place(self, scene: Scene) -> Placed:
+        if scene.defect not in (None, "dent"):
+            raise UnknownName("defect", str(scene.defect), ["dent"])
+        return super().place(scene)
+
+
+class RefusesItsOwnKinds(Honest):
+    traits: ClassVar[SynthesizerTraits] = replace(TRAITS, uses_real_anomalies=True, needs=frozenset({"normal", "references"}))
+
+    def place(self, scene: Scene) -> Placed:
+        if scene.defect is not None:
+            raise UnknownName("defect", scene.defect, [])
+        return super().place(scene)
+
+
 class DividesBySpread(Honest):
     def place(self, scene: Scene) -> Placed:
         assert scene.image.std() > 0
@@ -449,7 +467,7 @@ TEETH: dict[str, list[type[Method]]] = {
     ],
     "soft_mask_lies_in_the_mask": [with_answer(lambda a, _: altered(a, soft_mask=np.ones(a.mask.shape, np.float32)))],
     "asked_mask_is_kept_or_refused": [AcceptsMasksUndeclared, IgnoresMasks],
-    "asked_defect_is_named": [with_answer(lambda a, _: altered(a, defect="mine"))],
+    "asked_defect_is_named": [with_answer(lambda a, _: altered(a, defect="mine")), NamesNothing, RefusesItsOwnKinds],
     "missing_normal_is_refused": [NeedsNothing],
     "lone_normal_is_refused": [ContentWithOne],
     "same_seed_same_pixels": [Moody, AlwaysTheSame],
@@ -491,7 +509,7 @@ def test_a_broken_synthesizer_is_caught(check: str, index: int, registered: Any,
     broken = TEETH[check][index]
     registered(broken)
     case = SynthesizerCase(lambda: broken.from_params({}), tmp_path)  # type: ignore[arg-type, return-value]
-    with pytest.raises((AssertionError, ZeroDivisionError)):
+    with pytest.raises((AssertionError, ZeroDivisionError, UnknownName)):
         CHECKS[check](case)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import cv2
 import numpy as np
 
@@ -9,6 +11,8 @@ from flawsmith.core.arrays import Mask
 
 Box = tuple[int, int, int, int]
 """Left, top, width, height, in pixels."""
+
+ROUNDING = 1e-9
 
 
 def inside(box: Box) -> tuple[slice, slice]:
@@ -40,9 +44,9 @@ def random_pixel(room: Mask, rng: np.random.Generator) -> tuple[int, int] | None
 
 
 def middle(side: int, core: float) -> tuple[int, int]:
-    """First and one past the last place of the middle share of an axis."""
-    first = int(side * (1 - core) / 2)
-    return first, max(first + 1, int(side * (1 + core) / 2))
+    """First and one past the last of the pixels that lie wholly in the middle share of an axis; at least one, or two."""
+    first = min(ceil(side * (1 - core) / 2 - ROUNDING), (side - 1) // 2)
+    return first, side - first
 
 
 def in_core(room: Mask, core: float) -> Mask:
@@ -59,9 +63,12 @@ def box_of(mask: Mask) -> Box:
     return x, y, w, h
 
 
-def share_in(mask: Mask | None, box: Box) -> float:
-    """Share of the box's pixels that are True; 1 where there is no mask."""
-    return 1.0 if mask is None else float(mask[inside(box)].mean())
+def share_in(mask: Mask | None, box: Box, part: Mask | None = None) -> float:
+    """Share of the box's pixels, or of a part of them, that are True; 1 where there is no mask."""
+    if mask is None:
+        return 1.0
+    pixels = mask[inside(box)]
+    return float((pixels if part is None else pixels[part]).mean())
 
 
 def framed(part: Mask | None, box: Box, shape: tuple[int, ...]) -> Mask:

@@ -7,12 +7,10 @@ the core lies exactly in the middle (the original rounds both its ends down).
 
 from __future__ import annotations
 
-from math import ceil
-
 import numpy as np
 
 from flawsmith.core.arrays import Mask
-from flawsmith.masks.boxes import Box, in_core, random_pixel
+from flawsmith.masks.boxes import Box, in_core, middle, random_pixel
 
 HALF_WIDTH = (0.05, 0.2)
 CORE = 0.8
@@ -50,9 +48,9 @@ def square_patch(
 
 
 def _in_core(draw: float, side: int, core: float) -> int:
-    """The place that `draw` in [0, 1) picks from the core of an axis."""
-    first = ceil(side * (1 - core) / 2)
-    return first + int(draw * (side - 2 * first + 1))
+    """The place that `draw` in [0, 1) picks from the core of an axis: an edge of a pixel, both ends of the core included."""
+    first, beyond = middle(side, core)
+    return first + int(draw * (beyond - first + 1))
 
 
 def _cut(centre: int, half: int, side: int, margin: int) -> tuple[int, int]:

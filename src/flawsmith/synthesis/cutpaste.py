@@ -10,10 +10,10 @@ come from another normal (`source`).
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from flawsmith.appearance.pasting import differing, differs, paste
 from flawsmith.appearance.photometry import colour_jitter
@@ -51,6 +51,12 @@ class CutPaste(TrainingFree):
     require_change: bool = True
     mask_from_diff: bool = False
 
+    @model_validator(mode="after")
+    def _check_coin(self) -> Self:
+        if self.aspect_draw == "coin" and not self.aspect[0] <= 1 <= self.aspect[1]:
+            raise ValueError(f"aspect_draw=coin needs an aspect on both sides of 1, as in [0.3, 3.3], not {list(self.aspect)}")
+        return self
+
     @property
     def uses_other_normals(self) -> bool:
         """With `source` normals."""
@@ -64,9 +70,12 @@ class CutPaste(TrainingFree):
         for attempt in range(1, ATTEMPTS + 1):
             target = _draw_target(image.shape, rng, self) if mask is None else box_of(mask)
             source = random_box(target[2:], image.shape, rng)
-            if mask is None and min(share_in(object_of_origin, source), share_in(foreground, target)) < OBJECT_SHARE:
+            asked = None if mask is None else mask[inside(target)]
+            if share_in(object_of_origin, source, asked) < OBJECT_SHARE or (
+                asked is None and share_in(foreground, target) < OBJECT_SHARE
+            ):
                 continue
-            support = _support(target, foreground, mask)
+            support = _support(target, foreground, asked)
             if support is not None and not support.any():
                 continue
             patch = colour_jitter(origin[inside(source)], rng, self.jitter)
@@ -102,9 +111,8 @@ def _draw_aspect(rng: np.random.Generator, p: CutPaste) -> float:
     return float(rng.uniform(low, 1) if rng.random() < 0.5 else rng.uniform(1, high))
 
 
-def _support(target: Box, foreground: Mask | None, mask: Mask | None) -> Mask | None:
+def _support(target: Box, foreground: Mask | None, asked: Mask | None) -> Mask | None:
     """The pixels of the target box that may change; None: all of them."""
-    asked = None if mask is None else mask[inside(target)]
     if foreground is None:
         return asked
     on_object = foreground[inside(target)]

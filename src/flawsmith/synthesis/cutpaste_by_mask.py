@@ -38,7 +38,7 @@ from flawsmith.appearance.defect_bank import (
 )
 from flawsmith.appearance.photometry import is_grey, to_grey
 from flawsmith.core.arrays import Image, Mask
-from flawsmith.core.errors import NeedUnmet, NotFitted
+from flawsmith.core.errors import NeedUnmet, NotFitted, UnknownName
 from flawsmith.core.samples import SupportSet
 from flawsmith.core.synthesizer import SynthesizerTraits
 from flawsmith.masks.boxes import Box, box_of, framed, inside, random_box
@@ -191,7 +191,8 @@ class CutPasteByMask(TrainingFree):
 
         Raises:
             NotFitted: before `fit`.
-            DataError: no piece is large enough on a picture of this size, or none of the kind that the caller wants (E_FEW).
+            UnknownName: the references show no defect of the kind that the caller wants.
+            DataError: no piece, or none of that kind, is large enough on a picture of this size (E_FEW).
         """
         crops = self._draw_crops(scene)
         smallest = min(crop.area for crop in crops.of_kind) * min(1.0, self.scale[0]) ** 2
@@ -213,12 +214,14 @@ class CutPasteByMask(TrainingFree):
     # --- what
 
     def _draw_crops(self, scene: Scene) -> _Crops:
-        """Pieces of the kind that the caller names, or of one drawn; where the references have no such kind, of any."""
+        """Pieces of the kind that the caller names, or of one drawn."""
         if self._bank is None:
             raise NotFitted(self.name)
         rng = scene.seed.numpy("reference")
-        wanted = scene.defect is not None and scene.defect in self._bank.kinds
-        of_kind = self._bank.of_kind(str(scene.defect), scene.size) if wanted else self._bank.of_drawn_kind(scene.size, rng)
+        wanted = scene.defect
+        if wanted is not None and wanted not in self._bank.kinds:
+            raise UnknownName("defect", wanted, self._bank.kinds, f"the references show {', '.join(self._bank.kinds)}")
+        of_kind = self._bank.of_drawn_kind(scene.size, rng) if wanted is None else self._bank.of_kind(wanted, scene.size)
         number = int(rng.integers(1, self.most + 1))
         return _Crops(of_kind, tuple(of_kind[k] for k in rng.integers(len(of_kind), size=number).tolist()))
 

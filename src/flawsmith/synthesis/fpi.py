@@ -64,7 +64,7 @@ class Fpi(TrainingFree):
             label = apart(own, foreign, self.tolerance)
             for limit in (scene.mask, scene.foreground):
                 label = label if limit is None else label & limit[inside(box)]
-            changed = paste(scene.image, swapped(own, foreign, weight)[0], box, label)
+            changed = paste(scene.image, mixed(own, foreign, weight), box, label)
             if label.any() and (not self.require_change or differs(scene.image, changed, box)):
                 mask = framed(label, box, scene.size)
                 told = {"patch": box, "weight": weight, "from": name}
@@ -80,9 +80,9 @@ class Fpi(TrainingFree):
         return float(rng.uniform(*self.weight))
 
 
-def swapped(one: Image, other: Image, weight: float) -> tuple[Image, Image]:
-    """Both halves of a swap: each picture with `weight` of the other mixed in, rounded once. They sum to the sum of the two."""
-    return (
-        np.asarray(cv2.addWeighted(one, 1 - weight, other, weight, 0), np.uint8),
-        np.asarray(cv2.addWeighted(other, 1 - weight, one, weight, 0), np.uint8),
-    )
+def mixed(one: Image, other: Image, weight: float) -> Image:
+    """One half of a swap: the picture with `weight` of the other mixed in, rounded once.
+
+    With both exchanged it is the other half, and the two sum to the sum of the pictures.
+    """
+    return np.asarray(cv2.addWeighted(one, 1 - weight, other, weight, 0), np.uint8)

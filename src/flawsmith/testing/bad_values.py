@@ -29,7 +29,7 @@ def _properties(method: type[Method]) -> Mapping[str, Any]:
 
 
 def _forbidden(schema: Mapping[str, Any]) -> list[Any]:
-    """One wrong type, and each declared bound crossed."""
+    """One wrong type, each declared bound crossed, and for numbers those that are none."""
     if "anyOf" in schema:
         return [value for part in schema["anyOf"] if part.get("type") != "null" for value in _forbidden(part)]
     if "prefixItems" in schema:
@@ -40,7 +40,8 @@ def _forbidden(schema: Mapping[str, Any]) -> list[Any]:
         return ["no such word"]
     bounds = {"minimum": -1, "exclusiveMinimum": 0, "maximum": 1, "exclusiveMaximum": 0}
     crossed = [schema[bound] + step for bound, step in bounds.items() if bound in schema]
-    return [{"string": 12345, "boolean": "perhaps"}.get(str(schema.get("type")), "nonsense"), *crossed]
+    endless = [float("inf"), float("nan")] if schema.get("type") == "number" else []
+    return [{"string": 12345, "boolean": "perhaps"}.get(str(schema.get("type")), "nonsense"), *crossed, *endless]
 
 
 def _allowed(schema: Mapping[str, Any]) -> Any:

@@ -23,6 +23,8 @@ from flawsmith.testing.sources import WatchedSource
 from flawsmith.testing.toy import toy_anomalies, toy_texture
 
 SIDE = 96
+DENT = "dent"
+UNHEARD_OF = "no defect of this name"
 ROOT = Seed(20, ("conformance",))
 
 
@@ -77,6 +79,10 @@ class SynthesizerCase:
         """Request number `index`, on its own picture or on `pixels`."""
         normal = sample(picture(index % 3) if pixels is None else pixels, str(index % 3))
         return Request(normal, ROOT.child("request", index), **fields)
+
+    def defects(self) -> tuple[str, ...]:
+        """The kinds of the support's real anomalies; `dent` where there are none."""
+        return tuple(sorted({anomaly.defect for anomaly in self.support().anomalies})) or (DENT,)
 
     def answers(self, requests: Sequence[Request]) -> list[Anomaly]:
         """What the fitted method makes of them, in one call."""

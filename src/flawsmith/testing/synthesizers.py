@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from flawsmith.core.errors import FlawsmithError, NeedUnmet, NotFitted, UsageError
+from flawsmith.core.errors import FlawsmithError, NeedUnmet, NotFitted, UnknownName, UsageError
 from flawsmith.core.methods import MethodRecipe
 from flawsmith.core.registry import build_synthesizer, synthesizers
 from flawsmith.core.requests import Anomaly, Provenance, Request
@@ -27,7 +27,7 @@ from flawsmith.core.synthesizer import Synthesizer
 from flawsmith.testing.bad_values import extremes, forbidden
 from flawsmith.testing.construction import assert_only_stores, assert_same_traits, rebuilt_from_recipe
 from flawsmith.testing.report import ConformanceReport, run_checks
-from flawsmith.testing.synthesizer_case import SynthesizerCase, digest, digests_in_fresh_process, picture
+from flawsmith.testing.synthesizer_case import UNHEARD_OF, SynthesizerCase, digest, digests_in_fresh_process, picture
 from flawsmith.testing.synthesizer_edges import (
     common_sizes_work,
     foreground_confines,
@@ -41,6 +41,9 @@ from flawsmith.testing.synthesizer_form import assert_form, assert_local
 from flawsmith.testing.watching import connections, global_states, seed_globals
 
 CHEAP_SECONDS = 0.020
+FINISHED = frozenset({"references", "precomputed"})
+"""Needs of methods whose anomalies bring their kinds with them."""
+
 CHANGED_SHARE = 0.8
 """Least mean share of masked pixels that differ from the normal, unless the label is declared coarse."""
 
@@ -219,9 +222,19 @@ def asked_mask_is_kept_or_refused(case: SynthesizerCase) -> None:
 
 
 def asked_defect_is_named(case: SynthesizerCase) -> None:
-    """A defect named in the request is the anomaly's defect."""
-    named = {anomaly.defect for anomaly in case.some(4, defect="dent") if not anomaly.is_normal}
-    assert named <= {"dent"}, f"asked for dent, got {', '.join(sorted(named))}"
+    """A defect named in the request is the anomaly's; one that takes finished ones may lack it (`UnknownName`)."""
+    for asked in case.defects():
+        assert _named(case, asked) <= {asked}, f"asked for {asked}, got {', '.join(sorted(_named(case, asked)))}"
+    try:
+        named = _named(case, UNHEARD_OF)
+    except UnknownName:
+        assert case.method.traits.needs & FINISHED, "a method that makes its anomalies up refuses a name for them"
+        return
+    assert named <= {UNHEARD_OF}, f"asked for {UNHEARD_OF!r}, got {', '.join(sorted(named))}"
+
+
+def _named(case: SynthesizerCase, asked: str) -> set[str]:
+    return {anomaly.defect for anomaly in case.some(4, defect=asked) if not anomaly.is_normal}
 
 
 def missing_normal_is_refused(case: SynthesizerCase) -> None:
@@ -305,7 +318,7 @@ def spread_is_as_declared(case: SynthesizerCase) -> None:
 def provenance_replays(case: SynthesizerCase) -> None:
     """Provenance goes through JSON, and with the normal makes the very same pixels again."""
     for index in range(4):
-        request = case.request(index, defect="dent")
+        request = case.request(index, defect=case.defects()[0])
         anomaly = case.answers([request])[0]
         told = Provenance.from_json(json.loads(json.dumps(anomaly.provenance.to_json(), allow_nan=False)))
         assert told == _tuples_as_lists(anomaly.provenance), "provenance changes on its way through JSON"
