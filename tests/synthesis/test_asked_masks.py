@@ -54,6 +54,24 @@ def test_a_line_in_a_fresh_process_makes_the_same_pixels(tiles, tmp_path, text):
     assert (tmp_path / "again" / path).read_bytes() == (tmp_path / "out" / path).read_bytes()
 
 
+def test_a_table_is_asked_for_the_data_sets_own_product(tiles):
+    """`01` is a product of BTAD; what `table:realnet` says of it is under that data set's name alone."""
+    asked, picture = AskedMask("any", "table:realnet"), tiles.samples[0].source.image()
+    assert asked.draw(picture, "01/train/good/0", Seed(0), "btad")
+    with pytest.raises(UnknownName):
+        asked.draw(picture, "01/train/good/0", Seed(0), "visa")
+
+
+def test_every_item_and_its_replay_ask_for_their_data_set(tiles, tmp_path, monkeypatch):
+    asked_of = []
+    draw = AskedMask.draw
+    monkeypatch.setattr(AskedMask, "draw", lambda self, *told: asked_of.append(told[-1]) or draw(self, *told))
+    write_set(synthesize(tiles, "draem", 1, mask_shape="any"), tmp_path / "out")
+    replay(find_line(f"{tmp_path / 'out' / 'manifest.jsonl'}:0"), tiles)
+    assert len(asked_of) >= 2
+    assert set(asked_of) == {tiles.name}
+
+
 def test_masks_lie_in_the_foreground_that_all_methods_share(tiles):
     settings = ["draem.foreground=threshold:128", "cutpaste.foreground=threshold:128"]
     both = synthesize(tiles, "draem,cutpaste", 2, mask_shape="any", settings=settings)

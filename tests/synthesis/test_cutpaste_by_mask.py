@@ -113,6 +113,14 @@ def test_a_place_can_be_reserved(fitted, made, noise, reference, tmp_path):
         CutPasteByMask.from_params({"position_reserved": True, "resize": "shape"})
 
 
+def test_the_bank_cannot_be_written_through_what_was_pasted(fitted, normal, noise, reference):
+    method = fitted(reference(L_SHAPE), augment=False)
+    (piece,) = method.compose(Scene(noise(), Seed(0), None, None, normal(noise()))).pieces
+    for array in (piece.patch.image, piece.patch.mask, piece.mask):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+
+
 def test_several_pieces_of_one_kind(fitted, made, noise, reference):
     method = fitted(reference(L_SHAPE), reference(block(10, 10, 12, 12), "hole", name="b"), most=3)
     counts = np.zeros(4, int)

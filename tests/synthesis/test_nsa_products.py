@@ -3,7 +3,10 @@ import numpy as np
 import pytest
 import skimage.data
 
+from flawsmith.core.errors import UnknownName
+from flawsmith.core.requests import Request
 from flawsmith.core.samples import ArraySource, Sample, SupportSet
+from flawsmith.core.seeding import Seed
 from flawsmith.masks.foreground import parse_rule
 from flawsmith.synthesis.nsa import Nsa
 from flawsmith.synthesis.nsa_products import fitted, object_mask
@@ -93,3 +96,16 @@ def test_an_object_mask_may_be_empty():
     assert not object_mask(parse_rule("nsa:200,60"), ground, "p/train/good/0").any()
     assert object_mask(parse_rule("nsa:20,20"), ground, "p/train/good/0").all()
     assert object_mask(parse_rule("none"), ground, "p/train/good/0") is None
+
+
+def test_a_table_of_objects_is_asked_for_the_data_sets_own_product():
+    """`01` is a product of BTAD, and of no other data set."""
+    pictures = [shaped(k, 0.35, 0.3) for k in range(3)]
+    normals = tuple(Sample(f"01/train/good/{k}", "01", "good", "train", str(k), ArraySource(p)) for k, p in enumerate(pictures))
+    for dataset, known in (("btad", True), ("visa", False)):
+        method = Nsa(product="pill", objects="table:realnet").fit(SupportSet(normals, product="01", dataset=dataset))
+        if known:
+            assert method.synthesize([Request(normals[0], Seed(0))])
+        else:
+            with pytest.raises(UnknownName, match="01"):
+                method.synthesize([Request(normals[0], Seed(0))])

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawsmith.appearance.picture_cache import CACHE
-from flawsmith.core.arrays import Image, Mask
+from flawsmith.core.arrays import Image, Mask, freeze
 from flawsmith.core.errors import DataError
 from flawsmith.core.samples import Sample
 from flawsmith.data.resize import resize_image, resize_mask
@@ -46,8 +46,8 @@ class DefectCrop:
     """One piece of a real defect with its surroundings.
 
     Args:
-        image: uint8 h×w×3.
-        mask: bool h×w; neighbouring pieces of the same kind are in it too.
+        image: uint8 h×w×3, read-only.
+        mask: bool h×w, read-only; neighbouring pieces of the same kind are in it too.
         place: where it lies in its photograph, at the size that it was cut out at.
         area: pixels of the piece itself.
         defect: its kind.
@@ -209,7 +209,8 @@ def crops_of(
 
 
 def _crop(image: Image, mask: Mask, place: Box, area: int, defect: str, sample_id: str, piece: int) -> DefectCrop:
-    return DefectCrop(image[inside(place)].copy(), mask[inside(place)].copy(), place, area, defect, sample_id, piece)
+    pixels, where = freeze(image[inside(place)].copy()), freeze(mask[inside(place)].copy())
+    return DefectCrop(pixels, where, place, area, defect, sample_id, piece)
 
 
 def _bits_of(sample: Sample, defect: str) -> NDArray[np.uint8]:
@@ -260,7 +261,7 @@ class Patch(NamedTuple):
     """A crop ready to paste.
 
     Args:
-        image: uint8 h×w×3; mirrored where a turn left it free.
+        image: uint8 h×w×3, read-only where it is the crop's own; mirrored where a turn left it free.
         mask: bool h×w, the defect.
         known: bool h×w, what comes from the photograph.
     """

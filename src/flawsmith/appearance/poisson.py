@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dst
 
-from flawsmith.core.arrays import FloatArray, Image, Mask
+from flawsmith.core.arrays import FloatArray, Image, Mask, freeze
 from flawsmith.core.errors import BadParameter
 from flawsmith.masks.boxes import Box, inside
 
@@ -336,7 +336,7 @@ def _made_sine_matrix(n: int) -> FloatArray:
     """Symmetric, orthonormal; n×n."""
     index = np.arange(1, n + 1)
     sines = np.sin(np.pi / (n + 1) * np.arange(2 * n + 2)) * np.sqrt(2 / (n + 1))
-    return np.asarray(sines[np.outer(index, index) % (2 * n + 2)])
+    return freeze(np.asarray(sines[np.outer(index, index) % (2 * n + 2)]))
 
 
 _kept_sine_matrix = lru_cache(maxsize=128)(_made_sine_matrix)
@@ -345,4 +345,4 @@ _kept_sine_matrix = lru_cache(maxsize=128)(_made_sine_matrix)
 @lru_cache(maxsize=512)
 def _eigenvalues(n: int) -> FloatArray:
     """Of the second difference along n unknowns with zeros at both ends."""
-    return np.asarray(2 * np.cos(np.pi / (n + 1) * np.arange(1, n + 1)) - 2)
+    return freeze(np.asarray(2 * np.cos(np.pi / (n + 1) * np.arange(1, n + 1)) - 2))

@@ -90,7 +90,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DamagedFile(f"{path} is missing; expected a file written by flawsmith: make it again") from error
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise DamagedFile(f"{path} cannot be read ({error}); expected JSON: make it again") from error
 
 

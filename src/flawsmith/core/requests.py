@@ -34,6 +34,10 @@ class Request:
     mask: Mask | None = None
 
 
+LARGEST = 8192
+"""Most pixels a side to which normals are resized."""
+
+
 @dataclass(frozen=True)
 class Provenance:
     """How an anomaly came to be; with the data, enough to make the very same pixels again.
@@ -72,9 +76,20 @@ class Provenance:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Provenance:
-        """The inverse of `to_json`."""
+        """The inverse of `to_json`.
+
+        Raises:
+            ValueError: a text or the size is none.
+            TypeError: a field is missing or unknown.
+        """
         size = value.get("size")
-        return cls(**{**value, "size": tuple(size) if size else None})
+        told = cls(**{**value, "size": tuple(size) if size else None})
+        for name in ("method", "version", "normal_id", "defect", "component", "asked_mask_sha256"):
+            if not isinstance(getattr(told, name), str | None):
+                raise ValueError(f"{name} is {getattr(told, name)!r:.80}")
+        if told.size is not None and not (len(told.size) == 2 and all(type(n) is int and 0 < n <= LARGEST for n in told.size)):
+            raise ValueError(f"size is {told.size!r:.80}")
+        return told
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from flawsmith.core.arrays import Mask
+from flawsmith.core.arrays import Mask, freeze
 from flawsmith.masks.boxes import Box
 
 Bits = NDArray[np.uint8]
@@ -59,4 +59,4 @@ def _eroded(mask: Bits, side: int) -> Bits:
 
 @lru_cache(maxsize=64)
 def _square(side: int) -> Bits:
-    return np.ones((side, side), np.uint8)
+    return freeze(np.ones((side, side), np.uint8))

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from flawsmith.core.arrays import FloatArray, Map, Mask
+from flawsmith.core.arrays import FloatArray, Map, Mask, freeze
 from flawsmith.core.errors import BadParameter
 from flawsmith.masks.boxes import Box, inside
 
@@ -119,7 +119,7 @@ def _axis(side: int, cells: int) -> _Axis:
     value[pixel, cell], value[pixel, cell + 1] = 1 - fade, fade
     ramp[pixel, cell], ramp[pixel, cell + 1] = (1 - fade) * u, fade * (u - 1)
     both = np.sqrt(2) * np.stack([value, ramp], axis=2).reshape(side, -1)
-    return _Axis(value, ramp, tuple(_strips(both, cell, cells)))
+    return _Axis(freeze(value), freeze(ramp), tuple(_strips(both, cell, cells)))
 
 
 def _strips(both: FloatArray, cell: NDArray[np.intp], cells: int) -> Iterator[_Strip]:
@@ -127,7 +127,7 @@ def _strips(both: FloatArray, cell: NDArray[np.intp], cells: int) -> Iterator[_S
         last = min(first + STRIP_CELLS, cells)
         start, stop = (int(end) for end in np.searchsorted(cell, (first, last)))
         corners = slice(2 * first, 2 * last + 2)
-        yield _Strip(start, stop, corners, np.ascontiguousarray(both[start:stop, corners].T))
+        yield _Strip(start, stop, corners, freeze(np.ascontiguousarray(both[start:stop, corners].T)))
 
 
 class Noise(NamedTuple):

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 import cv2
 import numpy as np
 
-from flawsmith.core.arrays import FloatArray, Mask
+from flawsmith.core.arrays import FloatArray, Mask, freeze
 from flawsmith.core.errors import BadParameter, EmptyForeground
 from flawsmith.masks.boxes import Box, box_of, inside
 from flawsmith.masks.brush import SUBPIXEL_BITS, draw_stroke, stroke
@@ -202,7 +202,7 @@ def _smoothed(drawn: Bits, side: int, smooth: Smooth) -> Mask:
 @lru_cache(maxsize=32)
 def _gaussian(side: int) -> FloatArray:
     """OpenCV's blur kernel of that side; a plain separable filter is several times faster than its own blur of bytes."""
-    return np.asarray(cv2.getGaussianKernel(side, 0, cv2.CV_32F), np.float32)
+    return freeze(np.asarray(cv2.getGaussianKernel(side, 0, cv2.CV_32F), np.float32))
 
 
 def _placed(family: MaskFamily, room: _Room, rng: np.random.Generator) -> tuple[Box, float]:

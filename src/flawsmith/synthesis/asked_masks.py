@@ -31,9 +31,9 @@ class AskedMask:
     shape: str
     foreground: str = NO_FOREGROUND
 
-    def draw(self, image: Image, name: str, seed: Seed) -> DrawnMask | None:
-        """The mask for one picture, named as in messages; None where nothing large enough fits."""
-        foreground = foreground_mask(parse_rule(self.foreground), image, name)
+    def draw(self, image: Image, name: str, seed: Seed, dataset: str = "") -> DrawnMask | None:
+        """The mask for one picture, named as in messages, of a data set; None where nothing large enough fits."""
+        foreground = foreground_mask(parse_rule(self.foreground), image, name, dataset=dataset)
         size = (image.shape[0], image.shape[1])
         return draw_mask(parse_families(self.shape), size, seed.numpy("asked mask"), foreground=foreground)
 

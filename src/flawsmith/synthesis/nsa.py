@@ -30,7 +30,7 @@ from flawsmith.core.seeding import Seed
 from flawsmith.core.synthesizer import SynthesizerTraits
 from flawsmith.data.resize import resize_image, resize_mask
 from flawsmith.masks.boxes import framed, inside
-from flawsmith.masks.foreground import parse_rule
+from flawsmith.masks.foreground import ForegroundRule, parse_rule
 from flawsmith.synthesis.nsa_patches import Gradients, Ground, Patched, Plan, changes_under, compose, compose_under
 from flawsmith.synthesis.nsa_products import FIT_SIDE, LOOKED_AT, PRODUCTS, TEXTURE, Product, fitted, object_mask
 from flawsmith.synthesis.training_free import Placed, PositiveRange, Scene, Share, TrainingFree, in_order
@@ -199,7 +199,7 @@ class Nsa(TrainingFree):
         """The smoothed changes inside the labels of some draws between neighbours, in levels."""
         product = replace(product, **self._given)
         rule, names, found = parse_rule(product.objects), list(pictures), [np.zeros(0, np.float32)]
-        objects = {name: object_mask(rule, picture, name) for name, picture in pictures.items()}
+        objects = {name: self._object(rule, picture, name) for name, picture in pictures.items()}
         for k in range(FIT_DRAWS):
             own, other = names[k % len(names)], names[(k + self.uses_other_normals) % len(names)]
             image = pictures[own]
@@ -212,13 +212,16 @@ class Nsa(TrainingFree):
                 found.append(intensity(changes, label, patched.places())[label])
         return np.concatenate(found)
 
+    def _object(self, rule: ForegroundRule, image: Image, sample_id: str) -> Mask | None:
+        return object_mask(rule, image, sample_id, self._support.dataset if self._support else "")
+
     def _ground(self, scene: Scene, product: Product) -> tuple[Ground, dict[str, Any]]:
         rule = parse_rule(product.objects)
-        own = object_mask(rule, scene.image, scene.normal.id)
+        own = self._object(rule, scene.image, scene.normal.id)
         if self.source == "own":
             return Ground(scene.image, scene.image, _pair(own, own, scene.size), scene.foreground), {}
         source, name = self.other_normal(scene, scene.seed.numpy("pool"))
-        objects = _pair(object_mask(rule, source, name), own, scene.size)
+        objects = _pair(self._object(rule, source, name), own, scene.size)
         return Ground(scene.image, source, objects, scene.foreground), {"from": name}
 
     def _draw_plan(self, product: Product, rng: np.random.Generator) -> Plan:

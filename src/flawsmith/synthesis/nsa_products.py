@@ -111,13 +111,13 @@ K_TIMES_X0 = 7 / 3
 """The bounds of x0, and the middle of k·x0, in the table."""
 
 
-def object_mask(rule: ForegroundRule, image: Image, sample_id: str) -> Mask | None:
+def object_mask(rule: ForegroundRule, image: Image, sample_id: str, dataset: str = "") -> Mask | None:
     """The object by a rule: bool H×W, perhaps empty; None where the rule is `none`.
 
     Unlike a foreground, what NSA's own rule finds may be next to nothing: there is no object then to put a patch on.
     """
     if rule.name != "nsa":
-        return foreground_mask(rule, image, sample_id)
+        return foreground_mask(rule, image, sample_id, dataset=dataset)
     numbers = [float(number) for number in rule.arguments]
     return by_background(image, tuple(zip(numbers[::2], numbers[1::2], strict=True)))
 

@@ -90,7 +90,8 @@ class SyntheticSet(Sequence[Anomaly]):
         for attempt in range(ATTEMPTS):
             seed = item.child("again", attempt) if attempt else item
             normal = self._normal(product, index, seed)
-            anomaly = make_one(synthesizer, normal, seed, self.recipe.defect, self._size, self.asked)
+            dataset = self.sources[product].support.dataset
+            anomaly = make_one(synthesizer, normal, seed, self.recipe.defect, self._size, self.asked, dataset)
             if not anomaly.is_normal:
                 break
         if self._in_turn and len(self.recipe.methods) > 1:
@@ -242,6 +243,7 @@ def make_one(
     defect: str | None,
     size: tuple[int, int] | None,
     asked: AskedMask | None = None,
+    dataset: str = "",
 ) -> Anomaly:
     """One anomaly from one normal, resized to `size` where one is given, with the size in its provenance.
 
@@ -252,7 +254,7 @@ def make_one(
         (id(source), size), lambda: source.image() if size is None else resize_image(source.image(), size), owner=source
     )
     resized = normal.with_pixels(pixels)
-    place = None if asked is None else asked.draw(pixels, normal.id, seed)
+    place = None if asked is None else asked.draw(pixels, normal.id, seed, dataset)
     if asked is not None and place is None:
         return _unplaced(synthesizer, resized, seed, defect, size)
     request = Request(resized, seed, defect, None if place is None else place.mask)
@@ -307,7 +309,8 @@ def replay(line: str | Mapping[str, Any], data: Dataset) -> Anomaly:
         shots = int(record.get("defect_shots", 0))
     policy = str(record.get("split", AUTO))
     support = sources_of(data, normal.product, policy, seed.root, references=True, defect_shots=shots).support
-    anomaly = make_one(build_synthesizer(method).fit(support), normal, seed, provenance.defect, provenance.size, asked)
+    synthesizer = build_synthesizer(method).fit(support)
+    anomaly = make_one(synthesizer, normal, seed, provenance.defect, provenance.size, asked, support.dataset)
     return replace(anomaly, provenance=replace(anomaly.provenance, component=provenance.component))
 
 

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -343,15 +342,19 @@ def find_line(text: str) -> dict[str, Any]:
 
 
 def _line_in(manifest: Path, index: str) -> str:
-    if not index.isdecimal() or not manifest.is_file():
+    try:
+        found = index.isdecimal() and manifest.is_file()
+    except OSError:  # such as a name that is too long
+        found = False
+    if not found:
         told = f"{manifest}:{index}" if str(manifest) != "." else index
         raise DamagedFile(f"{told} names no manifest line; expected FILE:INDEX, as in set/manifest.jsonl:17, or the line itself")
-    with manifest.open(encoding="utf-8") as lines:
-        for line in islice(lines, int(index), None):
-            return line
-    with manifest.open(encoding="utf-8") as lines:
-        count = sum(1 for _ in lines)
-    raise DamagedFile(f"{manifest} has no line {index}; expected an index below {count}: lines are counted from 0")
+    wanted, count = index.lstrip("0") or "0", 0
+    with manifest.open("rb") as lines:
+        for count, line in enumerate(lines, 1):
+            if str(count - 1) == wanted:
+                return line.decode(errors="replace")
+    raise DamagedFile(f"{manifest} has no line {index:.20}; expected an index below {count}: lines are counted from 0")
 
 
 def write_replay(record: Mapping[str, Any], data: Dataset, out: Path, *, clean: bool = False) -> dict[str, Any]:

@@ -12,20 +12,49 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Annotated, Any
+
+from pydantic import BaseModel, StringConstraints, ValidationError
 
 from flawsmith.core.errors import DamagedFile, DataError
 from flawsmith.core.files import read_json
 from flawsmith.core.samples import GOOD
 from flawsmith.data.precomputed.anomalydiffusion import pairs_in, type_folders
 from flawsmith.data.precomputed.pairs import HEADER, Listing, Pair, sorted_pairs
-from flawsmith.data.tree import Tree, natural_key, split_suffix
+from flawsmith.data.tree import Tree, split_suffix
 
 FORMAT = 1
 MANIFEST = "manifest.jsonl"
 META = "meta.jsonl"
 SPLIT = "split.json"
+
+Name = Annotated[str, StringConstraints(max_length=255)]
+FilePath = Annotated[str, StringConstraints(max_length=4096)]
+
+
+class _File(BaseModel):
+    path: FilePath
+    sha256: str
+
+
+class _Line(BaseModel):
+    """What is read of a line of the manifest; `synthesis/writing.py` writes more."""
+
+    product: Name
+    defect: Name
+    files: dict[str, _File]
+    source: str | None = None
+
+
+class _Header(BaseModel):
+    """What is read of `synth.json` beside a manifest."""
+
+    trained_on: dict[str, list[str]]
+    named_sources: dict[str, list[str]] = {}
+    learned_from: dict[str, list[tuple[str, str]]] = {}
+    warnings: list[str] = []
+    uses_real_anomalies: bool = False
 
 
 class NativeLayout:
@@ -55,76 +84,95 @@ class NativeLayout:
 
 def _check_version(path: Path, header: Mapping[str, Any], key: str) -> None:
     if header.get(key) != FORMAT:
-        raise DamagedFile(f"{path} has {key} {header.get(key)!r}; expected {FORMAT}: write the set again with this version")
+        raise DamagedFile(f"{path} has {key} {header.get(key)!r:.80}; expected {FORMAT}: write the set again with this version")
 
 
 # --- as `flawsmith synth` writes it
 
 
 def _written(root: Path, header: Mapping[str, Any]) -> Listing:
-    pairs = [_pair_of(line, root, number) for number, line in _lines(root / MANIFEST) if line.get("defect") != GOOD]
+    real_root = root.resolve()
+    pairs = [pair for number, line in _lines(root / MANIFEST) if (pair := _pair_of(line, root, real_root, number)) is not None]
     try:
-        trained_on = {str(product): set(map(str, ids)) for product, ids in header["trained_on"].items()}
-        named = {str(product): frozenset(map(str, names)) for product, names in header.get("named_sources", {}).items()}
-        real = {str(product): _stems(names) for product, names in header.get("learned_from", {}).items()}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DamagedFile(f"{root / HEADER} does not tell what the set was made from ({error}); write the set again") from error
+        told = _Header.model_validate(header)
+    except ValidationError as error:
+        raise DamagedFile(
+            f"{root / HEADER} does not tell what the set was made from ({_complaint(error)}); write the set again"
+        ) from error
+    trained_on = {product: set(ids) for product, ids in told.trained_on.items()}
     for pair in pairs:
         if pair.product is not None and pair.source is not None:
             trained_on.setdefault(pair.product, set()).add(pair.source)
-    notes = tuple(str(note) for note in header.get("warnings", ()))
-    used = bool(header.get("uses_real_anomalies", False))
-    seen = {product: frozenset(ids) for product, ids in trained_on.items()}
-    return Listing(root, NativeLayout.name, sorted_pairs(pairs), used, True, seen, named, real, notes)
+    return Listing(
+        root,
+        NativeLayout.name,
+        sorted_pairs(pairs),
+        told.uses_real_anomalies,
+        tells=True,
+        trained_on={product: frozenset(ids) for product, ids in trained_on.items()},
+        named={product: frozenset(names) for product, names in told.named_sources.items()},
+        real={product: frozenset(names) for product, names in told.learned_from.items()},
+        notes=tuple(told.warnings),
+    )
 
 
-def _stems(names: Any) -> frozenset[tuple[str, str]]:
-    return frozenset((str(defect), str(stem)) for defect, stem in names)
+def _complaint(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects in a file, one per line; only a line feed ends a line."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
+        data = path.read_bytes()
+    except OSError as error:
         raise DamagedFile(f"{path} cannot be read ({error}); expected one JSON object per line: restore it") from error
-    for number, line in enumerate(text.splitlines()):
+    for number, line in enumerate(data.removesuffix(b"\n").split(b"\n") if data else ()):
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DamagedFile(f"{path} line {number} is no JSON ({error}); restore the file or make the set again") from error
         if not isinstance(value, dict):
             raise DamagedFile(f"{path} line {number} is no JSON object; restore the file or make the set again")
         yield number, value
 
 
-def _pair_of(line: Mapping[str, Any], root: Path, number: int) -> Pair:
+def _pair_of(line: Mapping[str, Any], root: Path, real_root: Path, number: int) -> Pair | None:
+    """The pair of one line; None of a normal."""
+    if line.get("defect") == GOOD:
+        return None
     try:
-        files = {str(kind): str(file["path"]) for kind, file in line["files"].items()}
-        digests = {str(file["path"]): str(file["sha256"]) for file in line["files"].values()}
-        source = line.get("source")
-        pair = Pair(
-            str(line["product"]),
-            str(line["defect"]),
-            files["image"],
-            files["mask"],
-            files.get("clean"),
-            None if source is None else str(source),
-            digests,
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        told = f"{root / MANIFEST} line {number} is no line of a set ({error}); restore the file or make the set again"
-        raise DamagedFile(told) from error
-    _refuse_missing(pair, root, number)
+        told = _Line.model_validate(line)
+        files = {kind: file.path for kind, file in told.files.items()}
+        digests = {file.path: file.sha256 for file in told.files.values()}
+        pair = Pair(told.product, told.defect, files["image"], files["mask"], files.get("clean"), told.source, digests)
+    except (ValidationError, KeyError) as error:
+        why = _complaint(error) if isinstance(error, ValidationError) else f"it has no {error}"
+        told_why = f"{root / MANIFEST} line {number} is no line of a set ({why}); restore the file or make the set again"
+        raise DamagedFile(told_why) from error
+    for path in pair.files.values():
+        if not _lies_inside(path, real_root):
+            raise DamagedFile(f"{root / MANIFEST} line {number} names {path!r}; expected a file inside the set: restore it")
+        if not _is_file(root / path):
+            raise DamagedFile(f"{root / path} of {MANIFEST} line {number} is missing; copy the whole set again or make it again")
     return pair
 
 
-def _refuse_missing(pair: Pair, root: Path, number: int) -> None:
-    for path in pair.files.values():
-        pure = PurePosixPath(path)
-        if pure.is_absolute() or ".." in pure.parts:
-            raise DamagedFile(f"{root / MANIFEST} line {number} names {path!r}; expected a file inside the set: restore it")
-        if not (root / path).is_file():
-            raise DamagedFile(f"{root / path} of {MANIFEST} line {number} is missing; copy the whole set again or make it again")
+def _lies_inside(path: str, real_root: Path) -> bool:
+    """Whether a path leads to a place inside the folder, links followed; with `/` alone, so that it does on every system."""
+    if "\\" in path or PurePath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        return False
+    try:
+        return (real_root / path).resolve().is_relative_to(real_root)
+    except (OSError, ValueError, RuntimeError):  # no path at all, or a link round in a circle
+        return False
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long
+        return False
 
 
 # --- native layout v1
@@ -179,5 +227,5 @@ def _trained_stems(tree: Tree, header: Mapping[str, Any], product: str, defect: 
             train = train.get(product, train)
             train = train.get(defect) if isinstance(train, dict) else train
         if isinstance(train, list):
-            return sorted(map(str, train), key=natural_key)
+            return [str(stem) for stem in train]
     return []
