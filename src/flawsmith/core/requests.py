@@ -84,7 +84,7 @@ class Provenance:
         """
         size = value.get("size")
         told = cls(**{**value, "size": tuple(size) if size else None})
-        for name in ("method", "version", "normal_id", "defect", "component", "asked_mask_sha256"):
+        for name in ("method", "version", "normal_id", "component", "asked_mask_sha256"):
             if not isinstance(getattr(told, name), str | None):
                 raise ValueError(f"{name} is {getattr(told, name)!r:.80}")
         if told.size is not None and not (len(told.size) == 2 and all(type(n) is int and 0 < n <= LARGEST for n in told.size)):
