@@ -16,7 +16,7 @@ from flawsmith.core.seeding import Seed
 from flawsmith.metrics.ranking import average_precision
 from flawsmith.testing.toy import toy_anomalies, toy_normals
 
-SIDE, STEPS, BATCH = 64, 200, 8
+SIDE, STEPS, BATCH = 64, 100, 8
 TRAIN, HELD_OUT = 192, 48
 LEAST = 3
 """Times the share of anomalous pixels that the pixel AP must exceed."""
