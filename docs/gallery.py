@@ -28,6 +28,7 @@ import numpy as np
 import skimage.data
 from PIL import Image as Pictures
 
+from flawsmith.appearance.photometry import is_grey
 from flawsmith.appearance.surfaces import surface
 from flawsmith.core.arrays import Image, Mask
 from flawsmith.core.errors import DataError, FlawsmithError
@@ -233,10 +234,6 @@ def damage(image: Image, foreground: Mask, defect: str, seed: Seed) -> tuple[Ima
     weight = opacity * cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.8)[:, :, None] * mask[:, :, None]
     target = np.array(colour) if not is_grey(image) else np.full(3, np.mean(colour))
     return np.rint(image * (1 - weight) + weight * target).astype(np.uint8), mask
-
-
-def is_grey(image: Image) -> bool:
-    return bool((image == image[:, :, :1]).all())
 
 
 def photographs(data: str, layout: str) -> list[Subject]:

@@ -25,7 +25,6 @@ def interpolated(own, source, alpha):
     """Solve Σ(u_p - u_q) = Σ v_pq inside, with the stronger of the two weighted differences as v and `own` on the rim."""
     height, width = own.shape[0] - 2, own.shape[1] - 2
     count = height * width
-    matrix = scipy.sparse.diags([4.0], [0], shape=(count, count), format="lil")
     number = np.arange(count).reshape(height, width)
     wanted = np.zeros((height, width, own.shape[2]))
     for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0)):

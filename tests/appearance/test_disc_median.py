@@ -5,7 +5,12 @@ from hypothesis import strategies as st
 from scipy.ndimage import median_filter
 from skimage.morphology import disk
 
-from flawsmith.appearance.disc_median import disc_median
+from flawsmith.appearance.disc_median import inner_disc_median
+
+
+def disc_median(values, radius=5):
+    """Of every pixel, the picture's edges repeated."""
+    return inner_disc_median(np.pad(values, radius, mode="edge"), radius)
 
 
 def expected(values, radius):

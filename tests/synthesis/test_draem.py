@@ -69,7 +69,7 @@ def test_an_asked_mask_replaces_the_noise(made, noise):
 def test_normals_as_textures_need_a_support_set(made, noise, normal):
     with pytest.raises(NotFitted, match="draem with textures=normals"):
         made(Draem(textures="normals"), noise())
-    support = SupportSet((normal(np.full((40, 40, 3), 9, np.uint8), "9"),))
+    support = SupportSet((normal(noise(), "0"), normal(np.full((40, 40, 3), 9, np.uint8), "9")))
     anomaly = made(Draem(textures="normals", opacity=(1, 1), operators=0).fit(support), noise())
     assert (anomaly.image[anomaly.mask] == 9).all()
     assert anomaly.provenance.drawn["texture"] == "p/train/good/9"

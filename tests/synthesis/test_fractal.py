@@ -28,8 +28,11 @@ def drawn(made, noise):
 
 
 def test_areas_are_those_of_the_original(drawn):
-    """Pasted 3.7 %, labelled 5.9 % (5 to 95 %: 1.2 to 13.3), 38 % of the label not pasted. The spec does not tell the number of
-    its draws; the last figure, whose own run of the original's code (2,000 draws) gives 0.36 to 0.37, is allowed that of 200."""
+    """Pasted 3.7 %, labelled 5.9 % (5 to 95 %: 1.2 to 13.3).
+
+    The spec's 38 % of the label not pasted is not met: ours are 36.2 %, and a run of the original's own paste and dilation
+    (2,000 draws) gives 36 to 37 %, which is what is asserted.
+    """
     pasted, labelled = np.array([row[:2] for row in drawn]).T
     assert pasted.mean() == pytest.approx(0.037, abs=3 * pasted.std() / DRAWS**0.5 + 0.0005)
     assert labelled.mean() == pytest.approx(0.059, abs=3 * labelled.std() / DRAWS**0.5 + 0.0005)
@@ -37,9 +40,9 @@ def test_areas_are_those_of_the_original(drawn):
         at = np.quantile(labelled, share)
         density = np.mean(np.abs(labelled - at) < 0.2 * at) / (0.4 * at)
         assert at == pytest.approx(told, abs=3 * (0.05 * 0.95 / DRAWS) ** 0.5 / density + 0.0005)
-    rest = labelled - pasted - 0.38 * labelled
-    spread = rest.std() / labelled.mean()
-    assert 1 - pasted.sum() / labelled.sum() == pytest.approx(0.38, abs=3 * spread * (1 / DRAWS + 1 / 200) ** 0.5 + 0.005)
+    rest = labelled - pasted - 0.365 * labelled
+    error = rest.std() / labelled.mean() / DRAWS**0.5
+    assert 1 - pasted.sum() / labelled.sum() == pytest.approx(0.365, abs=3 * error + 0.005)
 
 
 def test_boxes_lie_in_the_window_and_have_the_sides_of_the_paper(drawn):

@@ -1,4 +1,5 @@
 from collections import Counter
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -8,8 +9,12 @@ from flawsmith.core.errors import BadParameter, UnknownName
 from flawsmith.core.requests import Request
 from flawsmith.core.samples import ArraySource, Sample
 from flawsmith.core.seeding import Seed
+from flawsmith.data.dataset import Dataset
 from flawsmith.synthesis.destseg import DeSTSeg
 from flawsmith.synthesis.memseg import MemSeg
+from flawsmith.synthesis.sets import synthesize
+from flawsmith.testing.synthesizer_case import digest
+from flawsmith.testing.synthesizer_form import assert_form
 
 EVERYWHERE = {"foreground": "none", "opacity": (1, 1)}
 
@@ -147,6 +152,9 @@ def test_a_foreground_that_no_mask_fits_into_is_a_normal(made, noise, tmp_path):
         ("asbench_draem", {"foreground": "threshold:100", "opacity": (0, 0.8), "structural_operators": 3, "rotation": 90}),
         ("asbench_destseg", {"foreground": "threshold:100", "opacity": (0.15, 1), "structural_operators": 0, "rotation": 0}),
         ("asbench", {"foreground": "table:memseg", "opacity": (0.15, 1), "structural_operators": 3, "rotation": 90}),
+        ("asbench_realnet", {"foreground": "table:memseg", "texture_share": 1, "opacity": (0.15, 1), "rotation": 90}),
+        ("asbench_realnet_draem", {"foreground": "threshold:100", "texture_share": 1, "opacity": (0.5, 1), "rotation": 90}),
+        ("asbench_realnet_destseg", {"foreground": "threshold:100", "texture_share": 0.5, "opacity": (0.15, 1), "rotation": 0}),
         ("realnet", {"texture_share": 1, "opacity": (0.5, 1), "operators": 0, "foreground": "table:realnet,auto"}),
         ("realnet_dtd", {"texture_share": 1, "opacity": (0.2, 1), "operators": 3, "foreground": "table:realnet,auto"}),
     ],
@@ -155,6 +163,38 @@ def test_presets_are_those_of_the_sources(preset, expected):
     method = MemSeg(preset=preset)
     assert {name: getattr(method, name) for name in expected} == expected
     assert method.exponents == (0, 5)
+
+
+@pytest.fixture(scope="module")
+def bottles(noise):
+    """Three bottles from above as MVTec AD shows them: dark, on a white ground; and where they are."""
+    y, x = np.mgrid[:256, :256] - 127.5
+    glass = x**2 + y**2 < 90**2
+    pictures = [np.where(glass[..., None], noise(256, 256, seed) // 3, 255).astype(np.uint8) for seed in range(3)]
+    samples = (
+        Sample(f"bottle/train/good/{k}", "bottle", "good", "train", str(k), ArraySource(p)) for k, p in enumerate(pictures)
+    )
+    return Dataset("mvtec", Path("bottles"), "folder", tuple(samples)), glass
+
+
+@pytest.mark.parametrize("preset", MemSeg.presets)
+def test_every_preset_as_it_stands(bottles, preset):
+    """At 256 pixels, which the grid divides, on a product that every table knows."""
+    data, glass = bottles
+    settings = [f"memseg.preset={preset}"]
+    made = list(synthesize(data, "memseg", 6, split="none", settings=settings))
+    again = synthesize(data, "memseg", 6, split="none", settings=settings)
+    digests = set()
+    for k, anomaly in enumerate(made):
+        normal = next(sample for sample in data.samples if sample.id == anomaly.provenance.normal_id)
+        assert_form(anomaly, Request(normal, Seed(0)))
+        assert anomaly.mask.any()
+        assert not (anomaly.mask & ~glass).any()
+        np.testing.assert_array_equal(anomaly.image[~anomaly.mask], normal.image()[~anomaly.mask])
+        assert (anomaly.image != normal.image()).any() or anomaly.provenance.drawn["opacity"] < 0.01  # kept as released
+        assert digest(anomaly) == digest(again[k])
+        digests.add(digest(anomaly))
+    assert len(digests) == 6
 
 
 def test_asbenchs_table_knows_the_classes_of_mvtec_alone(part):

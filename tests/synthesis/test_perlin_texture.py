@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from flawsmith.core.errors import UnknownName
+from flawsmith.core.errors import NeedUnmet, UnknownName
 from flawsmith.core.samples import SupportSet
 from flawsmith.synthesis.destseg import DeSTSeg
 from flawsmith.synthesis.draem import Draem
@@ -83,14 +83,22 @@ def test_nothing_that_changes_anything_is_a_normal(made, folder):
     assert kept.image.max() <= 1
 
 
-def test_normals_as_textures_are_another_picture_where_there_is_one(made, noise, normal):
+@pytest.mark.parametrize("most", [None, 1])
+def test_normals_as_textures_are_never_the_picture_itself(made, noise, normal, most):
     own, other = noise(64, 64, 0), np.full((64, 64, 3), 7, np.uint8)
-    method = DeSTSeg(textures="normals", opacity=(1, 1)).fit(SupportSet((normal(own, "0"), normal(other, "1"))))
+    method = DeSTSeg(textures="normals", max_textures=most, opacity=(1, 1))
+    method.fit(SupportSet((normal(own, "0"), normal(other, "1"))))
     for seed in range(30):
         anomaly = made(method, own, seed)
+        assert anomaly.provenance.drawn["texture"] == "p/train/good/1"
+        assert anomaly.provenance.attempts == made(DeSTSeg(opacity=(1, 1)), own, seed).provenance.attempts  # none drawn again
         assert (anomaly.image[anomaly.mask] == 7).all()
-    alone = DeSTSeg(textures="normals").fit(SupportSet((normal(own, "0"),)))
-    assert made(alone, own).is_normal
+
+
+def test_normals_as_textures_need_a_second_one(noise, normal):
+    with pytest.raises(NeedUnmet, match="destseg needs a second normal"):
+        DeSTSeg(textures="normals").fit(SupportSet((normal(noise(64, 64), "0"),)))
+    DeSTSeg().fit(SupportSet((normal(noise(64, 64), "0"),)))
 
 
 def test_the_noise_itself_as_texture_is_anomalibs(made, noise):

@@ -14,7 +14,6 @@ from itertools import groupby
 from math import isqrt
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,17 +26,12 @@ STRIP = 12000
 """Pixels that are sorted at once: about as many as stay in the processor's cache."""
 
 
-def disc_median(values: Values, radius: int = 5) -> Values:
-    """Median of the pixels at most `radius` away from each pixel, the picture's edges repeated; uint16 H×W.
-
-    Equals `scipy.ndimage.median_filter(values, footprint=skimage.morphology.disk(radius), mode="nearest")`.
-    """
-    padded = cv2.copyMakeBorder(values, radius, radius, radius, radius, cv2.BORDER_REPLICATE)
-    return inner_disc_median(np.asarray(padded, np.uint16), radius)
-
-
 def inner_disc_median(values: Values, radius: int = 5) -> Values:
-    """`disc_median` of the pixels at least `radius` away from the edges: uint16 (H - 2·radius)×(W - 2·radius)."""
+    """Median over the disc around each pixel at least `radius` away from the edges: uint16 (H - 2·radius)×(W - 2·radius).
+
+    With the edges repeated around them it equals `scipy.ndimage.median_filter(values, footprint=skimage.morphology.disk(radius),
+    mode="nearest")`.
+    """
     codes, levels = _as_bytes(values)
     height, rows = len(values) - 2 * radius, max(1, STRIP // values.shape[1])
     strips = [_median_of_strip(codes[top : top + rows + 2 * radius], radius) for top in range(0, height, rows)]

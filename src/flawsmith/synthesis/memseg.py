@@ -10,7 +10,9 @@ Departs in six places: the object is found by `auto` where the original has a ta
 picture gets a grey texture (`match_grey`); without a folder of photographs the textures are computed (`textures`). Anomalies and
 normals alternate in the original, which here is the stream's ratio, and its resizing to 288 and cropping to 256 is left to you.
 ASBench's three pipelines disagree: MemSeg's own is `asbench`, the others `asbench_draem` and `asbench_destseg`, both with one
-threshold for every object there is.
+threshold for every object there is. What it runs as RealNet is the same three with a folder of pictures made by diffusion:
+`asbench_realnet`, `asbench_realnet_draem` and `asbench_realnet_destseg`, the last of which differs from `asbench_destseg` in the
+folder alone.
 """
 
 from __future__ import annotations
@@ -57,6 +59,9 @@ class MemSeg(PerlinTexture):
         "asbench": {**AS_RELEASED, "foreground": "table:memseg"},
         "asbench_draem": {**DARK, "opacity": (0.0, 0.8)},
         "asbench_destseg": {**DARK, "structural_operators": 0, "rotation": 0.0},
+        "asbench_realnet": {**AS_RELEASED, "foreground": "table:memseg", "texture_share": 1.0},
+        "asbench_realnet_draem": {**DARK, "texture_share": 1.0, "opacity": (0.5, 1.0)},
+        "asbench_realnet_destseg": {**DARK, "structural_operators": 0, "rotation": 0.0},
         "realnet": {**REALNET, "opacity": (0.5, 1.0)},
         "realnet_dtd": {**REALNET, "opacity": (0.2, 1.0), "operators": 3},
     }

@@ -18,6 +18,7 @@ from flawsmith.appearance.shuffling import shuffled_places
 from flawsmith.appearance.textures import check_source, open_bank
 from flawsmith.core.arrays import Image, Map
 from flawsmith.core.errors import NotFitted
+from flawsmith.core.samples import Sample
 from flawsmith.masks.perlin import OnEmpty, PerlinMask, perlin_mask
 from flawsmith.synthesis.training_free import OpacityRange, Placed, Scene, TrainingFree, in_order
 
@@ -49,8 +50,8 @@ class PerlinTexture(TrainingFree):
     """Blend a texture into the picture under a Perlin mask.
 
     Args:
-        textures: `procedural`, `normals` (the support set's), a folder of pictures such as DTD, `perlin` (the noise itself), or
-            `structural` (the picture's own cells in another order).
+        textures: `procedural`, `normals` (the support set's others), a folder of pictures such as DTD, `perlin` (the noise
+            itself), or `structural` (the picture's own cells in another order).
         max_textures: so many textures at most, evenly spread over all; none: all.
         opacity: least and largest weight of the texture in the blend.
         exponents: the noise has 2 to the power of these cells per axis, both ends included.
@@ -82,6 +83,11 @@ class PerlinTexture(TrainingFree):
     def _check_textures(cls, value: str) -> str:
         check_source(value, NO_BANK)
         return value
+
+    @property
+    def uses_other_normals(self) -> bool:
+        """With `textures` normals."""
+        return self.textures == "normals"
 
     def place(self, scene: Scene) -> Placed:
         """M from the noise, A the texture; then I' = (1-M) I + M (β I + (1-β) A), with 1-β the opacity."""
@@ -129,11 +135,15 @@ class PerlinTexture(TrainingFree):
             noise = found.noise if found.noise is not None else self._perlin(scene, "mask").noise
             assert noise is not None
             return self._augmented(as_picture(noise), "perlin", places, rng)
-        if self.textures == "normals" and self._support is None:
-            raise NotFitted(f"{self.name} with textures=normals")
-        bank = open_bank(self.textures, self._support.normals if self._support else (), self.max_textures)
+        bank = open_bank(self.textures, self._other_normals(scene), self.max_textures)
         index = int(rng.integers(len(bank)))
         return self._augmented(bank.image(index, scene.size), bank.name(index), places, rng)
+
+    def _other_normals(self, scene: Scene) -> list[Sample]:
+        """What the bank `normals` holds for a scene: a picture is no foreign texture on itself."""
+        if self.textures == "normals" and self._support is None:
+            raise NotFitted(f"{self.name} with textures=normals")
+        return [sample for sample in self._support.normals if sample.id != scene.normal.id] if self.uses_other_normals else []
 
     def _augmented(self, texture: Image, name: str, places: Places, rng: np.random.Generator) -> Foreign:
         picture, operators = augmented(texture, rng, self.operators, self.corner_fill)
