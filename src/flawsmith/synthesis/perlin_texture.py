@@ -141,9 +141,11 @@ class PerlinTexture(TrainingFree):
 
     def _other_normals(self, scene: Scene) -> list[Sample]:
         """What the bank `normals` holds for a scene: a picture is no foreign texture on itself."""
-        if self.textures == "normals" and self._support is None:
+        if not self.uses_other_normals:
+            return []
+        if self._support is None:
             raise NotFitted(f"{self.name} with textures=normals")
-        return [sample for sample in self._support.normals if sample.id != scene.normal.id] if self.uses_other_normals else []
+        return [sample for sample in self._support.normals if sample.id != scene.normal.id]
 
     def _augmented(self, texture: Image, name: str, places: Places, rng: np.random.Generator) -> Foreign:
         picture, operators = augmented(texture, rng, self.operators, self.corner_fill)
