@@ -14,6 +14,7 @@ import numpy as np
 from flawsmith import __version__
 from flawsmith.appearance.picture_cache import CACHE
 from flawsmith.core.errors import BadParameter, DamagedFile, DataError, NeedUnmet, UnknownName, UsageError
+from flawsmith.core.files import canonical_json
 from flawsmith.core.methods import MethodRecipe
 from flawsmith.core.recipes import SynthesisRecipe, WeightedMethod, parse_methods
 from flawsmith.core.registry import build_synthesizer, synthesizers
@@ -319,8 +320,8 @@ def _as_damage() -> Iterator[None]:
     """Say of whatever cannot be read in the block that it is no manifest line."""
     try:
         yield
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = str(error).splitlines()[0]
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise DamagedFile(f"this is no manifest line ({reason}); expected one line of manifest.jsonl: copy it whole") from error
 
 
@@ -331,7 +332,9 @@ def decoded(line: str | Mapping[str, Any]) -> dict[str, Any]:
         DamagedFile: the line is no manifest line.
     """
     with _as_damage():
-        return dict(json.loads(line) if isinstance(line, str) else line)
+        record = dict(json.loads(line) if isinstance(line, str) else line)
+        canonical_json(record).encode()  # so that it can be written again: no half of a letter, no infinity, no depth without end
+        return record
 
 
 def provenance_of(line: str | Mapping[str, Any]) -> Provenance:
