@@ -1,6 +1,6 @@
 """`make bench`: every measurement of speed and the smoke benchmark, one after the other, each in its own process.
 
-python -m benchmarks [NAME …]
+python -m benchmarks [NAME …]                 python -m benchmarks NAME --option …
 """
 
 import subprocess
@@ -19,6 +19,7 @@ ALL = {
 
 
 def main(names: list[str]) -> int:
+    names, options = (names[:1], names[1:]) if len(names) > 1 and names[1].startswith("-") else (names, [])
     unknown = [name for name in names if name not in ALL]
     if unknown:
         print(f"no benchmark {unknown[0]!r}; known: {', '.join(ALL)}", file=sys.stderr)
@@ -26,7 +27,7 @@ def main(names: list[str]) -> int:
     for name in names or ALL:
         script, *arguments = ALL[name]
         print(f"== {name}", flush=True)
-        subprocess.run([sys.executable, str(HERE / script), *arguments], check=True)
+        subprocess.run([sys.executable, str(HERE / script), *(options or arguments)], check=True)
     return 0
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import html
 import io
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -311,4 +312,7 @@ def index(data: str, names: Sequence[str], refused: dict[str, str]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except FlawsmithError as error:
+        sys.exit(f"{error.code}: {error}")

@@ -21,7 +21,7 @@ def test_a_hybrid_stands_for_its_members_in_the_benchmarks_variant(name: str):
     members = parse_methods(name)
     made_before = {"anomalydiffusion": "precomputed"}
     assert [member.method.name for member in members] == [made_before.get(part, part) for part in HYBRIDS[name].parts]
-    assert {member.weight for member in members} == {1.0}
+    assert {member.weight for member in members} == {1.0 / len(members)}
     for member in members:
         assert member.method.params.get("preset") == (None if member.method.name == "precomputed" else "asbench")
 
@@ -36,8 +36,8 @@ def test_settings_reach_members_and_win():
 
 def test_a_hybrid_mixes_with_other_methods_by_weight():
     assert [(m.method.name, m.weight) for m in parse_methods("asbench_fractal_draem:2,nsa")] == [
-        ("fractal", 2.0),
-        ("draem", 2.0),
+        ("fractal", 1.0),
+        ("draem", 1.0),
         ("nsa", 1.0),
     ]
 

@@ -110,6 +110,7 @@ def test_a_patch_of_another_normal_comes_from_its_object(made, noise, normal):
     pixels = np.repeat(noise(96, 96)[..., :1], 3, axis=2)
     pixels[:20] = 5
     pixels[20:] |= 128
+    pixels[..., 2] -= 1
     magenta = np.full((96, 96, 3), (0, 60, 0), np.uint8)
     magenta[20:] = (255, 0, 255)
     method = CutPaste(source="normals", jitter=0.0, foreground="threshold:60,bright", area=(0.02, 0.05))

@@ -11,7 +11,7 @@ from flawsmith.core.errors import NeedUnmet, NotFitted
 from flawsmith.core.requests import Request
 from flawsmith.core.samples import SupportSet
 from flawsmith.core.seeding import Seed
-from flawsmith.core.synthesizer import SynthesizerTraits
+from flawsmith.core.synthesizer import Heritage, SynthesizerTraits
 from flawsmith.synthesis.draem import Draem
 from flawsmith.synthesis.training_free import Placed, Scene, TrainingFree
 
@@ -83,8 +83,29 @@ def test_a_normal_given_twice_is_no_second_normal(pool):
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_fit_refuses_a_support_set_without_a_second_normal(pool, count):
-    with pytest.raises(NeedUnmet, match=r"replacing needs a second normal.*at least two normals"):
+    with pytest.raises(NeedUnmet, match=r"replacing needs a second normal.*--split none"):
         Replacing().fit(SupportSet(tuple(pool[:count])))
+
+
+def test_a_grey_picture_takes_the_grey_of_another_normal(pool, noise, normal):
+    grey = np.repeat(noise(64, 64)[..., :1], 3, axis=2)
+    coloured = normal(noise(64, 64, 1), "coloured")
+    taken = replaced(Replacing().fit(SupportSet((normal(grey, "grey"), coloured))), normal(grey, "grey"), 0)
+    assert taken.provenance.drawn["from"] == coloured.id
+    assert (taken.image[..., 0] == taken.image[..., 1]).all()
+    assert (taken.image[..., 0] == taken.image[..., 2]).all()
+
+
+def test_the_folders_it_reads_are_told_with_their_state(tmp_path):
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / "0.png").write_bytes(b"one")
+    method = Replacing(foreground=str(tmp_path / "masks"))
+    before = method.heritage
+    assert before.folders == (tmp_path / "masks",)
+    assert before.textures == ()
+    (tmp_path / "masks" / "0.png").write_bytes(b"other")
+    assert method.heritage.state != before.state
+    assert Replacing().heritage == Heritage()
 
 
 def test_a_pool_that_was_not_announced_is_missed_at_the_first_picture(pool):

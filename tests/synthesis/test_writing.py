@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -182,7 +183,57 @@ def test_another_set_starts_afresh(tiles, tmp_path, monkeypatch, change):
     if change == "data":
         os.utime(tiles.samples[-1].source.location, (1, 1))
     made = synthesize(tiles, MIX, 8, seed=int(change == "seed"))
-    assert write_set(made, tmp_path / "out", clean=change == "clean").resumed == 0
+    with pytest.raises(OutputError, match=r"holds 5 images of an interrupted run.*--overwrite"):
+        write_set(made, tmp_path / "out", clean=change == "clean")
+    assert write_set(made, tmp_path / "out", clean=change == "clean", overwrite=True).resumed == 0
+
+
+@pytest.fixture
+def textures(tmp_path):
+    folder = tmp_path / "textures"
+    folder.mkdir()
+    for k in range(3):
+        Image.fromarray(np.random.default_rng(k).integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(folder / f"{k}.png")
+    return folder
+
+
+def test_other_textures_are_another_set(tiles, tmp_path, monkeypatch, textures):
+    order = ("destseg", 6)
+    settings = [f"destseg.textures={textures}"]
+    with monkeypatch.context() as patched:
+        interrupted_after(patched, 3)
+        with pytest.raises(KeyboardInterrupt):
+            write_set(synthesize(tiles, *order, settings=settings), tmp_path / "out")
+    os.utime(textures / "1.png", (1, 1))
+    with pytest.raises(OutputError, match="another"):
+        write_set(synthesize(tiles, *order, settings=settings), tmp_path / "out")
+
+
+def test_a_set_is_not_written_among_its_textures(tiles, textures):
+    with pytest.raises(OutputError):
+        write_set(synthesize(tiles, "destseg", 2, settings=[f"destseg.textures={textures}"]), textures / "out")
+
+
+def test_textures_from_the_photographs_are_refused(tiles):
+    for folder in (Path(tiles.root) / "test", Path(tiles.root), Path(tiles.root).parent):
+        with pytest.raises(DataError, match=r"destseg takes its textures from .*overlaps the photographs"):
+            synthesize(tiles, "destseg", 2, settings=[f"destseg.textures={folder}"])
+
+
+def test_a_line_replays_from_another_working_directory(tiles, tmp_path, monkeypatch, textures):
+    monkeypatch.chdir(tmp_path)
+    write_set(synthesize(tiles, "destseg", 2, settings=["destseg.textures=./textures"]), tmp_path / "out")
+    line = (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()[1]
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    again = write_replay(json.loads(line), tiles, tmp_path / "again")
+    assert again["files"] == json.loads(line)["files"]
+    assert write_replay(json.loads(line), tiles, tmp_path / "again", overwrite=True)["files"] == again["files"]
+
+
+def test_one_foreground_for_every_method_that_takes_one(tiles):
+    made = synthesize(tiles, "draem,cutpaste", 2, foreground="auto", settings=["cutpaste.foreground=otsu"])
+    assert [m.method.params["foreground"] for m in made.recipe.methods] == ["auto", "otsu"]
 
 
 def test_overwrites_only_a_set_and_only_at_the_end(tiles, tmp_path, monkeypatch):

@@ -80,7 +80,7 @@ def test_a_changed_reference_starts_an_interrupted_set_anew(tiles, tmp_path, mon
         if changed:
             file = made.supports["tiles"].anomalies[0].source.location
             cv2.imwrite(file, 255 - cv2.imread(file))
-        written = write_set(synthesize(load(root), *order, defect_shots=1), out)
+        written = write_set(synthesize(load(root), *order, defect_shots=1), out, overwrite=changed)
         assert written.resumed == (0 if changed else 3)
         assert (lines(out) == lines(tmp_path / "whole")) != changed
         shutil.rmtree(out)

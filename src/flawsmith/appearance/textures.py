@@ -179,7 +179,8 @@ def _open_folder(text: str) -> FolderTextures:
         raise BadParameter(
             f"textures is {text}, which is no folder; expected a folder of pictures: check the path or use procedural"
         )
-    files = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
+    found = (path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
+    files = sorted(path.as_posix() for path in found if not any(part.startswith(".") for part in path.parts))
     if not files:
         raise BadParameter(f"textures is {text}, which holds no picture; expected {', '.join(SUFFIXES)}: choose another folder")
     return FolderTextures(root, tuple(files))

@@ -19,3 +19,14 @@ Settings = Annotated[
     typer.Option("--set", metavar="METHOD.PARAM=VALUE", help="Set a method's parameter; repeatable.", show_default=False),
 ]
 ModelFolder = Annotated[Path, typer.Argument(metavar="MODEL", help="An inspector's folder.", show_default=False)]
+
+ForegroundRule = Annotated[
+    str | None,
+    typer.Option(
+        "--foreground",
+        metavar="RULE",
+        help="Keep the defects of every method on the object: auto, another rule, or a folder of masks as in ./masks; none: "
+        "anywhere. Default: each method's own.",
+        show_default=False,
+    ),
+]

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flawsmith.cli.options import AsJson, DataFolder, Debug, LayoutName, Overwrite, ProductName, RootSeed, Settings
+from flawsmith.cli.options import (
+    AsJson,
+    DataFolder,
+    Debug,
+    ForegroundRule,
+    LayoutName,
+    Overwrite,
+    ProductName,
+    RootSeed,
+    Settings,
+)
 from flawsmith.cli.output import show
 
 if TYPE_CHECKING:
@@ -88,6 +98,7 @@ def synth(
     defect_shots: DefectShots = 0,
     mixing: MixingPolicy = "choice",
     mask_shape: MaskShape = None,
+    foreground: ForegroundRule = None,
     clean: Clean = False,
     replay: Replay = None,
     overwrite: Overwrite = False,
@@ -104,7 +115,15 @@ def synth(
     from flawsmith.synthesis.writing import write_set
 
     if replay is not None:
-        _replay(replay, folder, layout, out, clean, as_json)
+        asked = {"--synth": synth != "draem", "-n": number is not None, "--size": size is not None, "--workers": workers != 0}
+        asked |= {"--set": bool(settings), "--defect": defect is not None, "--seed": seed != 0, "--split": split != "auto"}
+        asked |= {"--product": product is not None, "--defect-shots": defect_shots != 0, "--mixing": mixing != "choice"}
+        asked |= {"--mask-shape": mask_shape is not None, "--foreground": foreground is not None}
+        if useless := [option for option, given in asked.items() if given]:
+            raise UsageError(
+                f"--replay takes everything from its line; expected no {', '.join(useless)} beside it: leave that out"
+            )
+        _replay(replay, folder, layout, out, clean, overwrite, as_json)
         return
     if number is None:
         raise UsageError("-n is missing; expected how many anomalies to make, as in -n 500")
@@ -120,6 +139,7 @@ def synth(
         defect_shots=defect_shots,
         mixing=mixing,
         mask_shape=mask_shape,
+        foreground=foreground,
         settings=settings or (),
     )
     written = write_set(made, out, workers=workers, clean=clean, overwrite=overwrite)
@@ -130,7 +150,7 @@ def _lines(made: SyntheticSet, written: WrittenSet) -> str:
     from flawsmith.core.samples import GOOD
 
     counts = ", ".join(f"{n} {defect}" for defect, n in written.defects.items() if defect != GOOD)
-    lines = [f"{written.count} images in {written.folder}: {counts}", _where_from(made)]
+    lines = [f"{written.count} images in {written.folder}: {counts}", *_where_from(made)]
     if written.resumed:
         lines.append(f"{written.resumed} of them came from the run that was interrupted")
     if written.defects.get(GOOD):
@@ -143,12 +163,18 @@ def _warnings(made: SyntheticSet) -> list[str]:
     return list(dict.fromkeys(warning for heritage in made.heritages().values() for warning in heritage.warnings))
 
 
-def _where_from(made: SyntheticSet) -> str:
-    from flawsmith.synthesis.sources import NONE
+def _where_from(made: SyntheticSet) -> list[str]:
     from flawsmith.synthesis.writing import HEADER
 
-    if before := next((folder for heritage in made.heritages().values() for folder in heritage.folders), None):
-        return f"what was made before comes from {before}, and {HEADER} names the photographs behind all of it that are known"
+    sets = dict.fromkeys(str(folder) for heritage in made.heritages().values() for folder in heritage.sets)
+    before = [f"what was made before comes from {folder}; {HEADER} names its photographs that are known" for folder in sets]
+    alone = {member.method.name for member in made.recipe.methods} == {"precomputed"}
+    return before if alone else [_normals_of(made), *before]
+
+
+def _normals_of(made: SyntheticSet) -> str:
+    from flawsmith.synthesis.sources import NONE
+
     used = sum(len(sources.support.normals) for sources in made.sources.values())
     left = sum(sources.left for sources in made.sources.values())
     anomalies = sum(len(sources.support.anomalies) for sources in made.sources.values())
@@ -174,12 +200,12 @@ def _document(made: SyntheticSet, written: WrittenSet) -> dict[str, Any]:
     }
 
 
-def _replay(line: str, folder: Path, layout: str, out: Path, clean: bool, as_json: bool) -> None:
+def _replay(line: str, folder: Path, layout: str, out: Path, clean: bool, overwrite: bool, as_json: bool) -> None:
     from flawsmith.data import load
     from flawsmith.synthesis.writing import compared, find_line, write_replay
 
     record = find_line(line)
-    again = write_replay(record, load(folder, layout), out, clean=clean)
+    again = write_replay(record, load(folder, layout), out, clean=clean, overwrite=overwrite)
     checked = compared(record, again)
     unchecked = [kind for kind in again["files"] if kind not in checked]
     text = (

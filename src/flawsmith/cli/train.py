@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from flawsmith.cli.options import AsJson, DataFolder, Debug, LayoutName, Overwrite, ProductName, RootSeed, Settings
+from flawsmith.cli.options import (
+    AsJson,
+    DataFolder,
+    Debug,
+    ForegroundRule,
+    LayoutName,
+    Overwrite,
+    ProductName,
+    RootSeed,
+    Settings,
+)
 from flawsmith.cli.output import show, typed_command
 
 Out = Annotated[Path, typer.Option("--out", metavar="MODEL", help="Folder to write the inspector to.", show_default=False)]
@@ -46,6 +56,7 @@ def train(
     detector: DetectorName = "patchcore",
     synth: Synth = "",
     mixing: MixingPolicy = "choice",
+    foreground: ForegroundRule = None,
     ratio: Ratio = 0.5,
     ratio_mode: RatioMode = "bernoulli",
     rotation: Rotate = "none",
@@ -77,6 +88,7 @@ def train(
         synth,
         settings or (),
         mixing=mixing,
+        foreground=foreground,
         ratio=ratio,
         ratio_mode=ratio_mode,
         rotation=rotation,

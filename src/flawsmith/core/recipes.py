@@ -173,7 +173,7 @@ def _unweighted(mixing: Mixing, methods: Sequence[WeightedMethod]) -> Mixing:
 def parse_methods(text: str, settings: Sequence[str] = ()) -> tuple[WeightedMethod, ...]:
     """Read `draem:2,nsa:1` together with settings such as `nsa.preset=asbench`.
 
-    A hybrid of ASBench (`flawsmith.core.hybrids`) stands for its members, each with the hybrid's weight; settings name members.
+    A hybrid of ASBench (`flawsmith.core.hybrids`) stands for its members, which share its weight; settings name members.
 
     Raises:
         UsageError: the text is empty, a weight is no positive number, a method comes twice, a setting is malformed or names
@@ -183,8 +183,9 @@ def parse_methods(text: str, settings: Sequence[str] = ()) -> tuple[WeightedMeth
     members: dict[str, WeightedMethod] = {}
     for part in (part.strip() for part in text.split(",")):
         name, _, told = part.partition(":")
-        weight = _weight(name, told)
-        for method in _meant(name):
+        meant = _meant(name)
+        weight = _weight(name, told) / len(meant)
+        for method in meant:
             if not name or method.name in members:
                 raise UsageError(
                     f"{text!r} is no list of methods; expected NAME[:WEIGHT],… with each name once, as in draem:2,nsa:1"

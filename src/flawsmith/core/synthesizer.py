@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
@@ -59,6 +59,8 @@ class Heritage:
         uses_real_anomalies: real anomalies took part, known by name or not.
         warnings: what a reader of the results must know, one sentence each.
         folders: what it reads; results are kept out of them.
+        textures: those of them whose pictures appear in the anomalies.
+        sets: those of them that hold pictures made before.
         state: digest of the files in them; empty where there are none.
     """
 
@@ -68,6 +70,8 @@ class Heritage:
     uses_real_anomalies: bool = False
     warnings: tuple[str, ...] = ()
     folders: tuple[Path, ...] = ()
+    textures: tuple[Path, ...] = ()
+    sets: tuple[Path, ...] = ()
     state: str = ""
 
 
@@ -124,6 +128,12 @@ def together(heritages: Sequence[Heritage]) -> Heritage:
         real=frozenset().union(*(heritage.real for heritage in heritages)),
         uses_real_anomalies=any(heritage.uses_real_anomalies for heritage in heritages),
         warnings=tuple(dict.fromkeys(warning for heritage in heritages for warning in heritage.warnings)),
-        folders=tuple(folder for heritage in heritages for folder in heritage.folders),
+        folders=_all(heritage.folders for heritage in heritages),
+        textures=_all(heritage.textures for heritage in heritages),
+        sets=_all(heritage.sets for heritage in heritages),
         state="+".join(heritage.state for heritage in heritages if heritage.state),
     )
+
+
+def _all(folders: Iterable[tuple[Path, ...]]) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys(folder for some in folders for folder in some))

@@ -47,11 +47,15 @@ from flawsmith.learning.loop import CHECKPOINT, LOG
 from flawsmith.learning.stream import AnomalyStream
 from flawsmith.learning.threads import use_threads
 from flawsmith.metrics.ranking import auroc
+from flawsmith.synthesis import confined
+from flawsmith.synthesis.folders import refuse_textures_from
 
 MOST_VALIDATION_ANOMALIES = 100
 
 
-def recipe_of(detector: str, synth: str = "", settings: Sequence[str] = (), **fields: Any) -> TrainingRecipe:
+def recipe_of(
+    detector: str, synth: str = "", settings: Sequence[str] = (), *, foreground: str | None = None, **fields: Any
+) -> TrainingRecipe:
     """The recipe that a command line or a call describes.
 
     Args:
@@ -59,6 +63,7 @@ def recipe_of(detector: str, synth: str = "", settings: Sequence[str] = (), **fi
         synth: `draem:2,nsa:1`; empty: the detector's own default.
         settings: `METHOD.PARAMETER=VALUE`, for the detector and the synthesizers. Where both have one name, the parameter says
             which is meant, or the setting begins with `detector.` or `synth.`.
+        foreground: rule or folder of masks for every synthesizer that has the parameter and is not told another.
         fields: further fields of `TrainingRecipe`.
 
     Raises:
@@ -69,7 +74,8 @@ def recipe_of(detector: str, synth: str = "", settings: Sequence[str] = (), **fi
     of_detector, of_synth = _dealt(settings, detector, names)
     params = parse_settings(of_detector, [detector, *names])
     values = {"detector": MethodRecipe(name=detector, params=params.get(detector, {})), **fields}
-    recipe = TrainingRecipe.parse({**values, "synth": parse_methods(methods, of_synth) if methods else ()}, "training")
+    members = confined(parse_methods(methods, of_synth) if methods else (), foreground)
+    recipe = TrainingRecipe.parse({**values, "synth": members}, "training")
     return _spelled_out(recipe)
 
 
@@ -137,7 +143,8 @@ def train(
         settings: `METHOD.PARAMETER=VALUE`.
         out: folder to save it in; None: it is not saved and a broken run cannot be resumed.
         overwrite: replace the inspector at `out`.
-        fields: further fields of `TrainingRecipe`, such as ratio=0.5, seed=0, shots=4.
+        fields: further fields of `TrainingRecipe`, such as ratio=0.5, seed=0, shots=4; foreground="auto" keeps synthetic defects
+            on the object.
 
     Returns:
         The inspector, saved at `out` if given.
@@ -233,6 +240,7 @@ def _prepare(data: Dataset, recipe: TrainingRecipe) -> _Prepared:
     fitted = tuple((synthesizer.fit(support), weight) for synthesizer, weight in sources)
     _refuse_twinless(detector, fitted)
     heritages = [(synthesizer.name, heritage_of(synthesizer)) for synthesizer, _ in fitted]
+    refuse_textures_from(data.root, dict(heritages))
     before = [warning for name, heritage in heritages for warning in check_heritage(applied, heritage, name)]
     seen = (*support.normals, *support.anomalies, *held_out)
     digests = tuple(turned_digest(sample.image()) for sample in track(seen, "noting what is learned from"))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from flawsmith.core.errors import UsageError
 from flawsmith.core.methods import MethodRecipe
 from flawsmith.core.recipes import WeightedMethod
-from flawsmith.core.registry import Entry, build_synthesizer
+from flawsmith.core.registry import Entry, build_synthesizer, synthesizers
 from flawsmith.core.synthesizer import Synthesizer, SynthesizerTraits
 
 ENTRIES = (
@@ -129,3 +130,26 @@ def build(methods: Sequence[WeightedMethod]) -> Synthesizer:
         return build_synthesizer(methods[0].method)
     members = [{"method": build_synthesizer(m.method).recipe().model_dump(mode="json"), "weight": m.weight} for m in methods]
     return build_synthesizer(MethodRecipe(name="mix", params={"members": members}))
+
+
+def confined(methods: Sequence[WeightedMethod], foreground: str | None) -> tuple[WeightedMethod, ...]:
+    """The methods with a rule for the object they keep to, where they have such a parameter and are not told another.
+
+    Raises:
+        UnknownName: no such method.
+        UsageError: none of them has the parameter.
+    """
+    if foreground is None:
+        return tuple(methods)
+    able = [m for m in methods if "foreground" in getattr(synthesizers.entry(m.method.name).resolve(), "model_fields", {})]
+    if not able:
+        told = ", ".join(m.method.name for m in methods)
+        raise UsageError(
+            f"foreground={foreground} is asked of {told}, which takes none; expected a method that does: leave it out"
+        )
+    return tuple(_confined(m, foreground) if m in able else m for m in methods)
+
+
+def _confined(member: WeightedMethod, foreground: str) -> WeightedMethod:
+    params = {"foreground": foreground, **member.method.params}
+    return WeightedMethod(method=MethodRecipe(name=member.method.name, params=params), weight=member.weight)

@@ -291,6 +291,7 @@ class _OpenedSet:
             uses_real_anomalies=listing.uses_real_anomalies,
             warnings=tuple(notes),
             folders=(listing.root,),
+            sets=(listing.root,),
             state=self.usable.state,
         )
 

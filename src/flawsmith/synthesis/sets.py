@@ -25,8 +25,9 @@ from flawsmith.core.synthesizer import Heritage, Synthesizer, check_needs, herit
 from flawsmith.data.dataset import Dataset
 from flawsmith.data.resize import resize_image
 from flawsmith.data.splits import AUTO
-from flawsmith.synthesis import build
+from flawsmith.synthesis import build, confined
 from flawsmith.synthesis.asked_masks import AskedMask, asked_mask
+from flawsmith.synthesis.folders import refuse_textures_from, with_absolute_folders
 from flawsmith.synthesis.sources import NONE, Sources, sources_of
 
 ATTEMPTS = 8
@@ -141,6 +142,7 @@ def synthesize(
     defect_shots: int = 0,
     mixing: str = "choice",
     mask_shape: str | None = None,
+    foreground: str | None = None,
     settings: Sequence[str] = (),
 ) -> SyntheticSet:
     """Describe a set of `n` anomalies made from the normals of `data`; nothing is made before it is asked for.
@@ -164,6 +166,7 @@ def synthesize(
             normals in order, as ASBench does with `n` the number of normals.
         mask_shape: words for families of masks, as in `line:small`; each defect then lies in a mask drawn for it. None: the
             methods decide where.
+        foreground: rule or folder of masks for every method that has the parameter and is not told another; None: their own.
         settings: `METHOD.PARAMETER=VALUE`, where `methods` is text.
 
     Raises:
@@ -175,10 +178,14 @@ def synthesize(
             than asked for (E_FEW).
     """
     weighted = parse_methods(methods, settings) if isinstance(methods, str) else tuple(methods)
+    weighted = confined(weighted, foreground)
     built = [build_synthesizer(m.method) for m in weighted]
     for method in built:
         check_needs(method)
-    spelled = [WeightedMethod(method=b.recipe(), weight=m.weight) for b, m in zip(built, weighted, strict=True)]
+    refuse_textures_from(data.root, {method.name: heritage_of(method) for method in built})
+    spelled = [
+        WeightedMethod(method=with_absolute_folders(b.recipe()), weight=m.weight) for b, m in zip(built, weighted, strict=True)
+    ]
     fields: dict[str, Any] = {
         "n": n,
         "seed": seed,

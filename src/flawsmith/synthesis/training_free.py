@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, PrivateAttr, field_validator
 
 from flawsmith import __version__
+from flawsmith.appearance.photometry import is_grey, to_grey
 from flawsmith.appearance.textures import NormalTextures
 from flawsmith.core.arrays import Image, Mask, freeze
 from flawsmith.core.errors import BadParameter, NeedUnmet, NotFitted, UsageError
@@ -25,8 +26,9 @@ from flawsmith.core.registry import synthesizers
 from flawsmith.core.requests import Anomaly, Provenance, Request
 from flawsmith.core.samples import GOOD, Sample, SupportSet
 from flawsmith.core.seeding import Seed
-from flawsmith.core.synthesizer import SynthesizerTraits
+from flawsmith.core.synthesizer import Heritage, SynthesizerTraits
 from flawsmith.masks.foreground import EVERYWHERE, foreground_mask, parse_rule
+from flawsmith.synthesis.folders import PARAMETERS, heritage_of_folders
 
 
 def in_order(value: tuple[float, float]) -> tuple[float, float]:
@@ -148,6 +150,11 @@ class TrainingFree(Method):
         self._support, self._pool = support, pool
         return self
 
+    @property
+    def heritage(self) -> Heritage:
+        """The folders of textures and masks that it reads, and the state of their files."""
+        return heritage_of_folders(self.model_dump(include=set(PARAMETERS)))
+
     def synthesize(self, requests: Sequence[Request]) -> list[Anomaly]:
         """One anomaly per request, in order; a request that nothing fits into comes back as the normal it was.
 
@@ -174,14 +181,17 @@ class TrainingFree(Method):
         chosen = self._pool.draw_other(scene.normal.id, rng)
         if chosen is None:
             raise self._lacks_other_normal()
-        return NormalTextures((chosen,)).image(0, scene.size), chosen.id
+        pixels = NormalTextures((chosen,)).image(0, scene.size)
+        if is_grey(scene.image) and not is_grey(pixels):  # a grey camera never sees colour
+            pixels = to_grey(pixels)
+        return pixels, chosen.id
 
     def foreground_of(self, image: Image, sample_id: str) -> Mask | None:
         """Where the object is in a picture by this method's rule: bool H×W; None: everywhere."""
         return foreground_mask(self._rule, image, sample_id, dataset=self._support.dataset if self._support else "")
 
     def _lacks_other_normal(self) -> NeedUnmet:
-        return NeedUnmet(self.name, "a second normal", "give it a support set of at least two normals")
+        return NeedUnmet(self.name, "a second normal", "add good pictures, or keep none of them for a test (--split none)")
 
     def _answer(self, request: Request) -> Anomaly:
         if request.normal is None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -91,9 +93,15 @@ def _start(write: WriteItem, made: SyntheticSet, folder: Path, clean: bool) -> N
 
     cv2.setNumThreads(1)
     keep_freed_memory()
+    warnings.showwarning = _tell
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _JOB.update(write=write, made=made, folder=folder, clean=clean)
+
+
+def _tell(message: Warning | str, *where: object, **more: object) -> None:
+    """A warning as one line of the command, not of Python."""
+    sys.stderr.write(f"flawsmith: warning: {' '.join(str(message).split())}\n")
 
 
 def _end_with_parent() -> None:

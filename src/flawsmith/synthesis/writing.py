@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from flawsmith import __version__
 from flawsmith.appearance.photometry import is_grey
-from flawsmith.core.errors import BadParameter, DamagedFile, DataError
+from flawsmith.core.errors import BadParameter, DamagedFile, DataError, OutputError
 from flawsmith.core.files import (
     LOCK,
     PARTIAL,
@@ -104,7 +104,7 @@ def write_set(made: SyntheticSet, out: Path, *, workers: int = 0, clean: bool = 
     refuse_overlap(out, [folder for heritage in made.heritages().values() for folder in heritage.folders])
     staging = staging_of(out)
     with output_errors(staging), _growing(staging):
-        done = _open_staging(staging, made, clean)
+        done = _open_staging(staging, made, clean, overwrite)
         _grow(staging, made, range(done, len(made)), workers, clean)
         written = _finish(staging, made)
         (staging / RESUME).unlink()
@@ -125,15 +125,24 @@ def _growing(staging: Path) -> Iterator[None]:
             raise
 
 
-def _open_staging(staging: Path, made: SyntheticSet, clean: bool) -> int:
+def _open_staging(staging: Path, made: SyntheticSet, clean: bool, overwrite: bool) -> int:
     """How many leading lines of an interrupted run of the same set have whole files; the manifest ends after them.
 
-    Files of later items stay: `_write_once` leaves those alone that come out the same. What belongs to another set goes.
+    Files of later items stay: `_write_once` leaves those alone that come out the same. What belongs to another set goes, where
+    that was asked for.
+
+    Raises:
+        OutputError: the images of another set are there, and `overwrite` is not asked for.
     """
     identity = {"format": FORMAT, "set": _identity(made, clean)}
     resume = staging / RESUME
     same = resume.is_file() and resume.read_text(encoding="utf-8") == canonical_json(identity)
     if not same:
+        if not overwrite and (staging / MANIFEST).is_file() and (count := len((staging / MANIFEST).read_bytes().splitlines())):
+            raise OutputError(
+                f"{staging} holds {count} images of an interrupted run that was another (other options, pictures or version); "
+                f"expected the same command: give that one again, or add --overwrite to begin anew"
+            )
         _clear(staging)
         write_text(resume, canonical_json(identity))
         write_json(staging / HEADER, _header(made, clean))
@@ -357,7 +366,9 @@ def _line_in(manifest: Path, index: str) -> str:
     raise DamagedFile(f"{manifest} has no line {index:.20}; expected an index below {count}: lines are counted from 0")
 
 
-def write_replay(record: Mapping[str, Any], data: Dataset, out: Path, *, clean: bool = False) -> dict[str, Any]:
+def write_replay(
+    record: Mapping[str, Any], data: Dataset, out: Path, *, clean: bool = False, overwrite: bool = False
+) -> dict[str, Any]:
     """Make one manifest line again and write its files to the new folder `out`.
 
     Image and mask are compared with the line's hashes; so is the picture without the defect where both have it.
@@ -371,7 +382,7 @@ def write_replay(record: Mapping[str, Any], data: Dataset, out: Path, *, clean: 
     """
     product, index, hashes = _told(record)
     anomaly = replay(record, data)
-    with new_folder(out) as staging:
+    with new_folder(out, replaceable=MANIFEST if overwrite else None) as staging:
         started = (str(record.get("split", AUTO)), int(record.get("defect_shots", 0)))
         again = write_anomaly(anomaly, product, index, staging, clean, *started, AskedMask.from_json(record.get("asked_mask")))
         for kind in compared(record, again):

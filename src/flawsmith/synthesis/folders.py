@@ -1,0 +1,95 @@
+"""The folders that a method's parameters name: where they are from any working directory, and the state of their files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from flawsmith.core.errors import DataError
+from flawsmith.core.files import canonical_json, sha256_bytes
+from flawsmith.core.methods import MethodRecipe
+from flawsmith.core.synthesizer import Heritage
+from flawsmith.masks.foreground import is_path
+
+PARAMETERS = ("textures", "foreground", "objects", "folder")
+"""Those that may name a folder."""
+
+PREFIX = "model:"
+"""What stands before the folder of a saliency network."""
+
+
+def folder_named(parameter: str, value: Any) -> Path | None:
+    """The folder that the value of a parameter names, absolute; None where it is a word or no such parameter."""
+    if parameter not in PARAMETERS or not isinstance(value, str) or not is_path(value):
+        return None
+    return Path(value.removeprefix(PREFIX)).expanduser().absolute()
+
+
+def with_absolute_folders(recipe: MethodRecipe) -> MethodRecipe:
+    """The same method from any working directory, so that a line of a manifest makes its image again from anywhere."""
+    return MethodRecipe(name=recipe.name, params={name: _absolute(name, value) for name, value in recipe.params.items()})
+
+
+def _absolute(name: str, value: Any) -> Any:
+    if name == "members":
+        return [{**member, "method": _member(member["method"])} for member in value]
+    folder = folder_named(name, value)
+    if folder is None:
+        return value
+    return f"{PREFIX}{folder}" if value.startswith(PREFIX) else str(folder)
+
+
+def _member(method: Mapping[str, Any]) -> dict[str, Any]:
+    return with_absolute_folders(MethodRecipe.model_validate(method)).model_dump(mode="json")
+
+
+def state_of(folders: Iterable[Path]) -> str:
+    """Digest of names, sizes and times of every file in the folders; empty where there is no folder."""
+    told = [[str(folder), sorted(_files(folder))] for folder in folders]
+    return sha256_bytes(canonical_json(told).encode()) if told else ""
+
+
+def _files(folder: Path) -> Iterable[list[Any]]:
+    for place, inner, files in os.walk(folder):
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        for name in files:
+            status = (Path(place) / name).stat()
+            yield [os.path.relpath(place, folder), name, status.st_size, status.st_mtime_ns]
+
+
+def refuse_textures_from(root: Path | str, heritages: Mapping[str, Heritage]) -> None:
+    """Refuse textures that lie in the folder of the photographs, those to be tested on among them.
+
+    Args:
+        root: the data's folder.
+        heritages: by the method's name.
+
+    Raises:
+        DataError: E_SYNTHETIC; it names the folder.
+    """
+    whole = Path(root).resolve()
+    for name, heritage in heritages.items():
+        for folder in heritage.textures:
+            if _overlap(folder.resolve(), whole):
+                raise DataError(
+                    "E_SYNTHETIC",
+                    f"{name} takes its textures from {folder}, which overlaps the photographs in {root}, test images among them; "
+                    f"expected pictures from elsewhere: move the folder out, or set {name}.textures=normals to use good parts",
+                    [folder],
+                )
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    parts = (one.parts, other.parts)
+    shortest = min(map(len, parts))
+    return parts[0][:shortest] == parts[1][:shortest]
+
+
+def heritage_of_folders(parameters: Mapping[str, Any]) -> Heritage:
+    """What the folders among a method's parameters bring into a run."""
+    named = {name: folder for name, value in parameters.items() if (folder := folder_named(name, value)) is not None}
+    folders: Sequence[Path] = tuple(dict.fromkeys(named.values()))
+    textures = (named["textures"],) if "textures" in named else ()
+    return Heritage(folders=tuple(folders), textures=textures, state=state_of(folders))
