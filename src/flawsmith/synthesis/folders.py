@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,11 @@ PREFIX = "model:"
 
 def folder_named(parameter: str, value: Any) -> Path | None:
     """The folder that the value of a parameter names, absolute; None where it is a word or no such parameter."""
-    if parameter not in PARAMETERS or not isinstance(value, str) or not is_path(value):
+    if parameter not in PARAMETERS or not isinstance(value, str):
         return None
-    return Path(value.removeprefix(PREFIX)).expanduser().absolute()
+    place = value.removeprefix(PREFIX)
+    always = parameter == "folder" or place != value  # what else may be a word needs a slash to be a folder
+    return Path(place).expanduser().absolute() if place and (always or is_path(place)) else None
 
 
 def with_absolute_folders(recipe: MethodRecipe) -> MethodRecipe:
@@ -47,16 +49,18 @@ def _member(method: Mapping[str, Any]) -> dict[str, Any]:
 
 def state_of(folders: Iterable[Path]) -> str:
     """Digest of names, sizes and times of every file in the folders; empty where there is no folder."""
-    told = [[str(folder), sorted(_files(folder))] for folder in folders]
+    told = [[str(folder), sorted([name, s.st_size, s.st_mtime_ns] for name, s in _files(folder))] for folder in folders]
     return sha256_bytes(canonical_json(told).encode()) if told else ""
 
 
-def _files(folder: Path) -> Iterable[list[Any]]:
+def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """What is there and not hidden, by name relative to the folder; links are followed, and those that lead nowhere left out."""
     for place, inner, files in os.walk(folder):
         inner[:] = [name for name in inner if not name.startswith(".")]
         for name in files:
-            status = (Path(place) / name).stat()
-            yield [os.path.relpath(place, folder), name, status.st_size, status.st_mtime_ns]
+            file = os.path.join(place, name)
+            if not name.startswith(".") and os.path.exists(file):
+                yield os.path.relpath(file, folder), os.stat(file)
 
 
 def refuse_textures_from(root: Path | str, heritages: Mapping[str, Heritage]) -> None:

@@ -61,12 +61,26 @@ def _in_order(pool: ProcessPoolExecutor, indices: range, ahead: int) -> Iterator
     """Every index and its answer; at most `ahead` chunks are under way."""
     chunks = (indices[first : first + CHUNK] for first in range(0, len(indices), CHUNK))
     waiting: deque[tuple[range, Future[list[dict[str, Any] | None]]]] = deque()
-    waiting.extend((chunk, pool.submit(_work, chunk)) for chunk in islice(chunks, ahead))
+    with _interrupts_held_back():
+        waiting.extend((chunk, pool.submit(_work, chunk)) for chunk in islice(chunks, ahead))
     while waiting:
         chunk, answers = waiting.popleft()
         found = answers.result()
         waiting.extend((following, pool.submit(_work, following)) for following in islice(chunks, 1))
         yield from zip(chunk, found, strict=True)
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Hold Ctrl-C back while processes are started. They inherit that, so that only the command answers it, once it goes on."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
