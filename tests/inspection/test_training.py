@@ -14,6 +14,7 @@ from flawsmith.core.errors import BadParameter, DataError, OutputError, UnknownN
 from flawsmith.data import load
 from flawsmith.data.dataset import Dataset
 from flawsmith.data.fingerprints import turned_digest
+from flawsmith.inspection import training
 from flawsmith.inspection.training import recipe_of, train
 from flawsmith.learning.checkpoint import load_checkpoint, same_state
 
@@ -134,6 +135,38 @@ def test_what_is_wrong_is_said_before_any_work(data: Dataset, tmp_path: Path, de
     with pytest.raises(error, match=told):
         train(data, detector, out=tmp_path / "model", **fields)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_photographs_of_the_test_are_no_textures(data: Dataset, tmp_path: Path):
+    settings = (*SMALL, f"destseg.textures={data.root}/test")
+    with pytest.raises(DataError, match=r"destseg takes its textures from .*test, which overlaps the photographs"):
+        train(data, "memseg", "destseg", settings=settings, out=tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recipe_tells_whole_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    recipe = recipe_of("memseg", "destseg", ("destseg.textures=./textures",), foreground="./masks")
+    params = recipe.synth[0].method.params
+    assert (params["textures"], params["foreground"]) == (str(tmp_path / "textures"), str(tmp_path / "masks"))
+
+
+def test_a_foreground_is_of_every_synthesizer_that_is_not_told_another():
+    recipe = recipe_of("memseg", SYNTH, ("draem.foreground=otsu",), foreground="auto")
+    assert [member.method.params["foreground"] for member in recipe.synth] == ["auto", "otsu"]
+    with pytest.raises(UsageError, match="foreground=auto is asked, and no synthesizer takes part"):
+        recipe_of("patchcore", foreground="auto")
+
+
+def test_a_changed_texture_is_another_training(data: Dataset, tmp_path: Path):
+    (tmp_path / "textures").mkdir()
+    for k in range(2):
+        shutil.copy(data.samples[k].source.location, tmp_path / "textures" / f"{k}.png")
+    recipe = recipe_of("memseg", "destseg", (*SMALL, f"destseg.textures={tmp_path}/textures"))
+    before = training._prepare(data, recipe).fingerprint
+    assert training._prepare(data, recipe).fingerprint == before
+    os.utime(tmp_path / "textures" / "1.png", (1, 1))
+    assert training._prepare(data, recipe).fingerprint != before
 
 
 def test_a_taken_folder_is_refused_unless_told_otherwise(data: Dataset, model: Path, tmp_path: Path):

@@ -48,7 +48,7 @@ from flawsmith.learning.stream import AnomalyStream
 from flawsmith.learning.threads import use_threads
 from flawsmith.metrics.ranking import auroc
 from flawsmith.synthesis import confined
-from flawsmith.synthesis.folders import refuse_textures_from
+from flawsmith.synthesis.folders import refuse_textures_from, with_absolute_folders
 
 MOST_VALIDATION_ANOMALIES = 100
 
@@ -113,12 +113,13 @@ def _is_of_synth(setting: str) -> bool:
 
 
 def _spelled_out(recipe: TrainingRecipe) -> TrainingRecipe:
-    """Build every method once, so that a wrong name or value fails before any work, and the recipe holds every parameter."""
+    """Build every method once, so that a wrong name or value fails before any work; every parameter and whole paths are told."""
     return recipe.model_copy(
         update={
             "detector": build_detector(recipe.detector).recipe(),
             "synth": tuple(
-                WeightedMethod(method=build_synthesizer(member.method).recipe(), weight=member.weight) for member in recipe.synth
+                WeightedMethod(method=with_absolute_folders(build_synthesizer(m.method).recipe()), weight=m.weight)
+                for m in recipe.synth
             ),
         }
     )
@@ -220,6 +221,7 @@ def _prepare(data: Dataset, recipe: TrainingRecipe) -> _Prepared:
     detector = build_detector(recipe.detector)
     sources = tuple((build_synthesizer(member.method), member.weight) for member in recipe.synth)
     _refuse_unmet(detector, recipe, sources)
+    refuse_textures_from(data, {synthesizer.name: heritage_of(synthesizer) for synthesizer, _ in sources})
     whole = make_split(data, recipe.split, seed=recipe.seed)
     support, split = support_set(
         data, whole, product=data.products[0], shots=recipe.shots, defect_shots=recipe.defect_shots, seed=recipe.seed
@@ -240,7 +242,6 @@ def _prepare(data: Dataset, recipe: TrainingRecipe) -> _Prepared:
     fitted = tuple((synthesizer.fit(support), weight) for synthesizer, weight in sources)
     _refuse_twinless(detector, fitted)
     heritages = [(synthesizer.name, heritage_of(synthesizer)) for synthesizer, _ in fitted]
-    refuse_textures_from(data.root, dict(heritages))
     before = [warning for name, heritage in heritages for warning in check_heritage(applied, heritage, name)]
     seen = (*support.normals, *support.anomalies, *held_out)
     digests = tuple(turned_digest(sample.image()) for sample in track(seen, "noting what is learned from"))

@@ -141,12 +141,12 @@ def confined(methods: Sequence[WeightedMethod], foreground: str | None) -> tuple
     """
     if foreground is None:
         return tuple(methods)
+    if not methods:
+        raise UsageError(f"foreground={foreground} is asked, and no synthesizer takes part; expected one: leave it out")
     able = [m for m in methods if "foreground" in getattr(synthesizers.entry(m.method.name).resolve(), "model_fields", {})]
     if not able:
-        told = ", ".join(m.method.name for m in methods)
-        raise UsageError(
-            f"foreground={foreground} is asked of {told}, which takes none; expected a method that does: leave it out"
-        )
+        told = f"{' and '.join(m.method.name for m in methods)}, which take{'s' if len(methods) == 1 else ''} none"
+        raise UsageError(f"foreground={foreground} is asked of {told}; expected a method that does: leave it out")
     return tuple(_confined(m, foreground) if m in able else m for m in methods)
 
 

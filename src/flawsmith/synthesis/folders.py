@@ -11,6 +11,7 @@ from flawsmith.core.errors import DataError
 from flawsmith.core.files import canonical_json, sha256_bytes
 from flawsmith.core.methods import MethodRecipe
 from flawsmith.core.synthesizer import Heritage
+from flawsmith.data.dataset import Dataset
 from flawsmith.masks.foreground import is_path
 
 PARAMETERS = ("textures", "foreground", "objects", "folder")
@@ -58,29 +59,29 @@ def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
     for place, inner, files in os.walk(folder):
         inner[:] = [name for name in inner if not name.startswith(".")]
         for name in files:
-            file = os.path.join(place, name)
-            if not name.startswith(".") and os.path.exists(file):
-                yield os.path.relpath(file, folder), os.stat(file)
+            file = Path(place) / name
+            if not name.startswith(".") and file.exists():
+                yield str(file.relative_to(folder)), file.stat()
 
 
-def refuse_textures_from(root: Path | str, heritages: Mapping[str, Heritage]) -> None:
-    """Refuse textures that lie in the folder of the photographs, those to be tested on among them.
+def refuse_textures_from(data: Dataset, heritages: Mapping[str, Heritage]) -> None:
+    """Refuse textures that lie in the folder of the photographs, those to be tested on among them, or are links to them.
 
     Args:
-        root: the data's folder.
+        data: the photographs.
         heritages: by the method's name.
 
     Raises:
         DataError: E_SYNTHETIC; it names the folder.
     """
-    whole = Path(root).resolve()
+    whole = Path(data.root).resolve()
     for name, heritage in heritages.items():
         for folder in heritage.textures:
-            if _overlap(folder.resolve(), whole):
+            if _overlap(folder.resolve(), whole) or _share_a_file(folder, data):
                 raise DataError(
                     "E_SYNTHETIC",
-                    f"{name} takes its textures from {folder}, which overlaps the photographs in {root}, test images among them; "
-                    f"expected pictures from elsewhere: move the folder out, or set {name}.textures=normals to use good parts",
+                    f"{name} takes its textures from {folder}, which overlaps the photographs in {data.root}, those of the "
+                    f"test among them; expected other pictures: move it out, or set {name}.textures=normals for good parts",
                     [folder],
                 )
 
@@ -89,6 +90,14 @@ def _overlap(one: Path, other: Path) -> bool:
     parts = (one.parts, other.parts)
     shortest = min(map(len, parts))
     return parts[0][:shortest] == parts[1][:shortest]
+
+
+def _share_a_file(folder: Path, data: Dataset) -> bool:
+    """Whether a picture of the folder is, by a link of either kind, one of the photographs."""
+    there = {(status.st_dev, status.st_ino) for _, status in _files(folder)}
+    photographs = (Path(sample.source.location) for sample in data.samples if there)
+    found = (photograph.stat() for photograph in photographs if photograph.is_file())
+    return any((status.st_dev, status.st_ino) in there for status in found)
 
 
 def heritage_of_folders(parameters: Mapping[str, Any]) -> Heritage:

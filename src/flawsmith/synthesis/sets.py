@@ -182,7 +182,7 @@ def synthesize(
     built = [build_synthesizer(m.method) for m in weighted]
     for method in built:
         check_needs(method)
-    refuse_textures_from(data.root, {method.name: heritage_of(method) for method in built})
+    refuse_textures_from(data, {method.name: heritage_of(method) for method in built})
     spelled = [
         WeightedMethod(method=with_absolute_folders(b.recipe()), weight=m.weight) for b, m in zip(built, weighted, strict=True)
     ]
