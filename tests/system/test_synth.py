@@ -134,6 +134,15 @@ def test_replay_makes_one_image_again(tiles, tmp_path, capsys):
     assert capsys.readouterr().out.endswith("equal to the line's hashes; the line has no hash of clean to compare with\n")
 
 
+def test_what_a_line_decides_is_not_asked_beside_it(refused, tiles, tmp_path):
+    assert run(["synth", str(tiles), "-n", "1", "--out", str(tmp_path / "set")]) == 0
+    replay = ("synth", tiles, "--replay", f"{tmp_path}/set/manifest.jsonl:0", "--out", tmp_path / "out")
+    more = ("-n", 7, "--synth", "draem", "--size", 64, "--seed", 0, "--foreground", "none", "--set", "draem.preset=official")
+    told = refused(*replay, *more, code="E_USAGE", exit_code=2)
+    assert "expected no --synth, -n, --size, --set, --seed, --foreground beside it" in told
+    assert run([*map(str, replay), "--layout", "folder", "--clean", "--overwrite", "--json", "--debug"]) == 0
+
+
 def test_a_replay_outside_its_folder_is_refused(refused, tiles, tmp_path):
     assert run(["synth", str(tiles), "--synth", "cutpaste", "-n", "1", "--out", str(tmp_path / "set")]) == 0
     line = json.loads((tmp_path / "set" / "manifest.jsonl").read_text())

@@ -81,8 +81,12 @@ Replay = Annotated[
     ),
 ]
 
+BESIDE_REPLAY = ("folder", "out", "replay", "layout", "clean", "overwrite", "as_json", "debug")
+"""What says something beside a line: the rest is in the line."""
+
 
 def synth(
+    context: typer.Context,
     folder: DataFolder,
     out: Out,
     synth: Synth = "draem",
@@ -115,14 +119,7 @@ def synth(
     from flawsmith.synthesis.writing import write_set
 
     if replay is not None:
-        asked = {"--synth": synth != "draem", "-n": number is not None, "--size": size is not None, "--workers": workers != 0}
-        asked |= {"--set": bool(settings), "--defect": defect is not None, "--seed": seed != 0, "--split": split != "auto"}
-        asked |= {"--product": product is not None, "--defect-shots": defect_shots != 0, "--mixing": mixing != "choice"}
-        asked |= {"--mask-shape": mask_shape is not None, "--foreground": foreground is not None}
-        if useless := [option for option, given in asked.items() if given]:
-            raise UsageError(
-                f"--replay takes everything from its line; expected no {', '.join(useless)} beside it: leave that out"
-            )
+        _refuse_beside_replay(context)
         _replay(replay, folder, layout, out, clean, overwrite, as_json)
         return
     if number is None:
@@ -144,6 +141,15 @@ def synth(
     )
     written = write_set(made, out, workers=workers, clean=clean, overwrite=overwrite)
     show(_lines(made, written), _document(made, written), as_json)
+
+
+def _refuse_beside_replay(context: typer.Context) -> None:
+    from flawsmith.core.errors import UsageError
+
+    typed = (p for p in context.command.params if (s := context.get_parameter_source(p.name or "")) and s.name == "COMMANDLINE")
+    useless = [min(parameter.opts, key=len) for parameter in typed if parameter.name not in BESIDE_REPLAY]
+    if useless:
+        raise UsageError(f"--replay takes everything from its line; expected no {', '.join(useless)} beside it: leave that out")
 
 
 def _lines(made: SyntheticSet, written: WrittenSet) -> str:
