@@ -47,6 +47,13 @@ def test_large_textures_are_enlarged():
     assert ProceduralTextures().image(2, (700, 900)).shape == (700, 900, 3)
 
 
+def test_hidden_files_and_folders_are_no_textures(tmp_path):
+    for name in ("a/seen.png", ".out.partial/p/draem/image/0.png", "a/.unfinished.png", "a/.git/0.png"):
+        write(tmp_path / ".above" / name, 1)
+    bank = open_bank(str(tmp_path / ".above"))
+    assert [bank.name(k) for k in range(len(bank))] == ["a/seen.png"]
+
+
 def test_folders_are_searched_with_their_subfolders(tmp_path):
     write(tmp_path / "b" / "x.png", 10)
     write(tmp_path / "a.jpg", 200)

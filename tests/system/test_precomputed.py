@@ -100,6 +100,16 @@ def test_a_set_from_the_test_side_is_refused(tiles, tmp_path, call):
     assert (code, "E_SYNTHETIC" in line) == (1, True)
 
 
+def test_a_mix_with_a_set_tells_of_the_set_and_of_the_normals(tiles, written, tmp_path, call):
+    arguments = ["--set", f"precomputed.folder={written}", "-n", "4", "--size", "64", "--out"]
+    _, out, _ = call("synth", tiles, "--synth", "precomputed,cutpaste", *arguments, tmp_path / "mix")
+    assert "normals; train with --split auto --seed 0 tests on none of them" in out
+    assert f"what was made before comes from {written}" in out
+    _, out, _ = call("synth", tiles, "--synth", "precomputed", *arguments, tmp_path / "alone")
+    assert f"what was made before comes from {written}" in out
+    assert "made from" not in out
+
+
 def test_a_set_of_a_set_is_refused_for_what_the_first_was_made_from(tiles, tmp_path, call):
     pool = tmp_path / "pool" / "tiles"
     shutil.copytree(tiles / "train" / "good", pool / "good")

@@ -107,7 +107,11 @@ class SyntheticSet(Sequence[Anomaly]):
         return normals[int(seed.numpy("normal").integers(len(normals)))]
 
     def heritages(self) -> dict[str, Heritage]:
-        """By product, what its synthesizers bring from before this run; they are fitted for it."""
+        """By product, what its synthesizers bring from before this run, as it is when first asked; they are fitted for it."""
+        return self._heritages
+
+    @cached_property
+    def _heritages(self) -> dict[str, Heritage]:
         members = range(len(self.recipe.methods)) if self._in_turn else (None,)
         return {
             product: together([heritage_of(self._synthesizer(product, member)) for member in members]) for product in self.sources
