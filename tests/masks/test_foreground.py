@@ -1,4 +1,4 @@
-import pickle
+from multiprocessing.reduction import ForkingPickler
 
 import cv2
 import numpy as np
@@ -125,7 +125,7 @@ WORDS = ["none", "auto", "otsu:dark,blue,c8,o3", "nsa:200,60", "table:realnet,au
 @pytest.mark.parametrize("text", WORDS)
 def test_rules_travel_to_other_processes(text):
     rule = parse_rule(text)
-    assert pickle.loads(pickle.dumps(rule)) == rule
+    assert ForkingPickler.loads(ForkingPickler.dumps(rule)) == rule
 
 
 def test_hostile_pictures_end_in_a_mask():
