@@ -27,6 +27,8 @@ class Dataset:
         notes: what a reader of the data should know.
         pixel_truth: whether this kind of data can have masks at all.
         expected: (product, defect) → number of images of the complete data set, where it is a known one.
+        classes: product → its defects in the order of their class ids 1, 2, …, where the source declares one.
+        combined: defects that stand for several at once; such images are left out of classification.
     """
 
     name: str
@@ -39,6 +41,8 @@ class Dataset:
     notes: tuple[str, ...] = ()
     pixel_truth: bool = True
     expected: Mapping[tuple[str, str], int] = field(default_factory=dict, repr=False, hash=False)
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False, hash=False)
+    combined: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -84,7 +84,8 @@ def open_folder(root: str | Path, layout: str = AUTO) -> Opened:
 
 def _recognised(tree: Tree) -> Layout:
     layouts = [build_layout(name, {}) for name in LAYOUTS]
-    fitting = [(layout, why) for layout in layouts for why in layout.fits(tree)]
+    published = [(layout, why) for layout in layouts if layout.known for why in layout.fits(tree)]
+    fitting = published or [(layout, why) for layout in layouts if not layout.known for why in layout.fits(tree)]
     if len(fitting) == 1:
         return fitting[0][0]
     if not fitting:

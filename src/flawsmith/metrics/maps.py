@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from flawsmith.core.errors import BadParameter
 from flawsmith.core.samples import GOOD
 from flawsmith.metrics.bootstrap import bootstrap
+from flawsmith.metrics.extra import Measured, measure_extra, refuse_unknown
 from flawsmith.metrics.overlap import FPR_LIMIT, check_connectivity, check_limit, overlap_area
 from flawsmith.metrics.pixels import MEMORY_BUDGET, Block, collect, count_pixels, refuse_over_budget
 from flawsmith.metrics.ranking import CURVES, best_f1, precision, recall, roc_area, step_precision, steps_by_label, value_of
@@ -26,7 +27,7 @@ IMAGE_METRICS: dict[str, Callable[[Steps], float]] = {
     "f1max": lambda steps: best_f1(steps)[0],
 }
 METRIC_IDS = ("image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max", "pixel_aupro")
-"""Ids of all that `score_maps` gives, in the order of tables."""
+"""Ids of what `score_maps` gives unless told otherwise, in the order of tables."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,7 @@ class _Protocol:
         kind = metric.partition("_")[2]
         return ProtocolRecord(
             metric=metric,
-            curve=CURVES[kind],
+            curve=CURVES.get(kind, ""),
             resolution=self.resolution,
             mask_rule=self.mask_rule if metric.startswith("pixel") else None,
             connectivity=self.connectivity if kind == "aupro" else None,
@@ -96,6 +97,7 @@ def score_maps(
     mask_rule: str = "as given",
     names: Sequence[str] | None = None,
     require_pixels: bool = False,
+    metrics: Sequence[str] = METRIC_IDS,
     resamples: int = 1000,
     seed: int = 0,
     memory: int = MEMORY_BUDGET,
@@ -116,6 +118,7 @@ def score_maps(
         resolution, mask_rule: what the caller did to maps and masks, for the record.
         names: N names for messages.
         require_pixels: refuse anomalies without a mask.
+        metrics: ids of further metrics of docs/metrics.md, such as `pixel_iou_max`; the standard ones always come along.
         resamples: bootstrap draws behind the 95 % intervals of image metrics; 0: none.
         seed: root of those draws.
         memory: bytes that counting pixels may take beside the maps.
@@ -126,20 +129,26 @@ def score_maps(
         NoPixelTruth: `require_pixels`, and an anomaly has no mask.
         OverBudget: the pixels do not fit `memory`.
         BadParameter: a parameter is outside its range, or lists differ in length.
+        UnknownName: no such metric.
     """
+    for metric in metrics:
+        refuse_unknown(metric, METRIC_IDS)
     protocol = _protocol(fpr_limit, connectivity, resolution, mask_rule)
     data = check_set(maps, masks, labels, scores, image_score=image_score, names=names, require_pixels=require_pixels)
     images = steps_by_label(data.scores, data.labels)
-    metrics = _image_metrics(images, data, protocol)
+    values = _image_metrics(images, data, protocol)
     if resamples and images.reason is None:
         intervals = bootstrap(data.scores, data.labels, IMAGE_METRICS, resamples=resamples, seed=seed)
-        metrics = {key: replace(value, interval=intervals.get(key.removeprefix("image_"))) for key, value in metrics.items()}
+        values = {key: replace(value, interval=intervals.get(key.removeprefix("image_"))) for key, value in values.items()}
     pixels, counts = _pixel_steps(data, connectivity, memory)
-    metrics |= _pixel_metrics(pixels, counts, protocol)
+    values |= _pixel_metrics(pixels, counts, protocol)
+    for metric in dict.fromkeys(each for each in metrics if each not in METRIC_IDS):
+        record = protocol.record(metric, **counts)
+        values[metric] = measure_extra(Measured(metric, data, pixels, connectivity, fpr_limit, record))
     return Scores(
-        metrics=metrics,
+        metrics=values,
         thresholds={"image_f1max": _threshold(images), "pixel_f1max": _threshold(pixels)},
-        prevalence={"image": metrics["image_ap"].record.prevalence, "pixel": metrics["pixel_ap"].record.prevalence},
+        prevalence={"image": values["image_ap"].record.prevalence, "pixel": values["pixel_ap"].record.prevalence},
         curves=_curves("image", images) | _curves("pixel", pixels),
     )
 

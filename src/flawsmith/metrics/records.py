@@ -6,16 +6,18 @@ Undefined is NaN with a reason, never 0, 0.5 or 1. Two numbers may stand beside 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
-Reason = Literal["no_positive", "no_negative", "too_few_samples", "no_masks"]
+Reason = Literal["no_positive", "no_negative", "too_few_samples", "no_masks", "constant"]
 
 REASONS: dict[str, str] = {
     "no_positive": "no defect in the test set",
     "no_negative": "no good part in the test set",
     "too_few_samples": "too few images",
     "no_masks": "no masks",
+    "constant": "the input is constant",
 }
 """Each reason in words."""
 
@@ -36,6 +38,8 @@ class ProtocolRecord:
         fpr_limit: right end of the curve, share of the background; None: the whole curve.
         image_score: how a map became a score; None: not at image level.
         feature_extractor: network behind an image-quality metric; None: there is none.
+        protocol: `honest`, or `as_released`: what the original code did, to compare with its published numbers.
+        details: whatever else decides the number, by name (pairing, resize, subset size, …); values are short texts.
         images, normals, anomalies: number of images that took part.
         pixels, positive_pixels, regions: number of pixels, of those on a defect, and of regions; 0 at image level.
         excluded: anomalous images left out because their mask is missing or empty.
@@ -49,6 +53,8 @@ class ProtocolRecord:
     fpr_limit: float | None = None
     image_score: str | None = None
     feature_extractor: str | None = None
+    protocol: str = "honest"
+    details: Mapping[str, str] = field(default_factory=dict, hash=False)
     images: int = 0
     normals: int = 0
     anomalies: int = 0
@@ -63,14 +69,16 @@ class ProtocolRecord:
         found, of = (self.positive_pixels, self.pixels) if self.image_score is None else (self.anomalies, self.images)
         return found / of if of else math.nan
 
-    def protocol(self) -> dict[str, Any]:
-        """The fields that must agree before two numbers are compared."""
-        return {key: value for key, value in asdict(self).items() if key not in COUNTS}
+    def decisive(self) -> dict[str, Any]:
+        """What must agree before two numbers are compared: the fields, and each of the details by its own name."""
+        values = {key: value for key, value in asdict(self).items() if key not in COUNTS}
+        details: dict[str, Any] = values.pop("details")
+        return {**values, **details}
 
     def differences(self, other: ProtocolRecord) -> tuple[str, ...]:
         """Names of the fields that forbid a comparison with `other`; empty where it is fair."""
-        mine, theirs = self.protocol(), other.protocol()
-        return tuple(key for key in mine if mine[key] != theirs[key])
+        mine, theirs = self.decisive(), other.decisive()
+        return tuple(key for key in dict.fromkeys((*mine, *theirs)) if mine.get(key) != theirs.get(key))
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""

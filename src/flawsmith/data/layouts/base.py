@@ -36,6 +36,8 @@ class Layout(BaseModel, ABC):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: ClassVar[str]
+    known: ClassVar[bool] = False
+    """Whether it is the form of one published data set: where such a layout fits, `auto` does not look at the general ones."""
 
     @abstractmethod
     def fits(self, tree: Tree) -> tuple[str, ...]:

@@ -52,6 +52,7 @@ class ElpvLayout(Layout):
     """
 
     name: ClassVar[str] = "elpv"
+    known: ClassVar[bool] = True
 
     uncertain: Literal["drop", "binarise", "soft"] = "drop"
 

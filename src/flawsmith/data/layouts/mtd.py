@@ -34,6 +34,7 @@ class MtdLayout(Layout):
     """The official folder of the magnetic tiles."""
 
     name: ClassVar[str] = "mtd"
+    known: ClassVar[bool] = True
 
     def fits(self, tree: Tree) -> tuple[str, ...]:
         """One sentence where MT_ folders are there."""
