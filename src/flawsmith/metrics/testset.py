@@ -55,6 +55,10 @@ class CheckedSet:
         mask = self.masks[i]
         return 0 if mask is None else int(np.count_nonzero(mask))
 
+    def mask(self, i: int) -> Mask | None:
+        """Mask of image i, as in `masks`."""
+        return self.masks[i]
+
     def map(self, i: int) -> NDArray[Any]:
         """Map i in the common dtype."""
         return np.asarray(self.maps[i]).astype(self.dtype, copy=False)
