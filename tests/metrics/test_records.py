@@ -47,3 +47,21 @@ def test_prevalence_is_of_pixels_or_of_images() -> None:
 def test_a_record_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         RECORD.metric = "x"  # type: ignore[misc]
+
+
+def test_details_decide_each_by_its_own_name() -> None:
+    one, other = (dataclasses.replace(RECORD, details={"split": digest, "pairing": "all"}) for digest in ("ab", "cd"))
+    assert one.differences(other) == ("split",)
+    assert one.differences(RECORD) == ("split", "pairing")
+
+
+def test_inception_scores_of_numbers_of_images_too_far_apart_are_not_compared() -> None:
+    score = ProtocolRecord("inception_score", images=1000)
+    assert score.differences(dataclasses.replace(score, images=834)) == ()
+    assert score.differences(dataclasses.replace(score, images=1201)) == ("images",)
+    assert dataclasses.replace(score, metric="kid").differences(ProtocolRecord("kid", images=10)) == ()
+
+
+def test_lists_of_a_record_survive_json() -> None:
+    record = dataclasses.replace(RECORD, categories=("a", "b"), left_out=("c",), runs=5)
+    assert ProtocolRecord.from_json(json.loads(json.dumps(record.to_json()))) == record

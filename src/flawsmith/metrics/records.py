@@ -21,8 +21,14 @@ REASONS: dict[str, str] = {
 }
 """Each reason in words."""
 
-COUNTS = frozenset({"images", "normals", "anomalies", "pixels", "positive_pixels", "regions", "excluded"})
+COUNTS = frozenset({"images", "normals", "anomalies", "pixels", "positive_pixels", "regions", "excluded", "left_out", "runs"})
 """Fields of a record that say how much was measured, not how."""
+
+SPLIT = "split"
+"""The detail that holds the digest of the split: values of other test images are not compared unless someone asks for it."""
+
+MOST_IMAGES_APART = 1.2
+"""Inception Scores of more images than this times the other's are not compared: the score grows with their number."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +46,12 @@ class ProtocolRecord:
         feature_extractor: network behind an image-quality metric; None: there is none.
         protocol: `honest`, or `as_released`: what the original code did, to compare with its published numbers.
         details: whatever else decides the number, by name (pairing, resize, subset size, …); values are short texts.
+        categories: for a mean over categories (or data sets), those that took part, in order; empty: of one category.
         images, normals, anomalies: number of images that took part.
         pixels, positive_pixels, regions: number of pixels, of those on a defect, and of regions; 0 at image level.
         excluded: anomalous images left out because their mask is missing or empty.
+        left_out: categories or runs that a mean left out because they have no number.
+        runs: how many trainings a mean is over.
     """
 
     metric: str
@@ -55,6 +64,7 @@ class ProtocolRecord:
     feature_extractor: str | None = None
     protocol: str = "honest"
     details: Mapping[str, str] = field(default_factory=dict, hash=False)
+    categories: tuple[str, ...] = ()
     images: int = 0
     normals: int = 0
     anomalies: int = 0
@@ -62,6 +72,8 @@ class ProtocolRecord:
     positive_pixels: int = 0
     regions: int = 0
     excluded: int = 0
+    left_out: tuple[str, ...] = ()
+    runs: int = 1
 
     @property
     def prevalence(self) -> float:
@@ -76,9 +88,16 @@ class ProtocolRecord:
         return {**values, **details}
 
     def differences(self, other: ProtocolRecord) -> tuple[str, ...]:
-        """Names of the fields that forbid a comparison with `other`; empty where it is fair."""
+        """Names of the fields and details that forbid a comparison with `other`; empty where it is fair.
+
+        Counts forbid none, but for the Inception Score: the number of images may not differ by more than 20 %.
+        """
         mine, theirs = self.decisive(), other.decisive()
-        return tuple(key for key in dict.fromkeys((*mine, *theirs)) if mine.get(key) != theirs.get(key))
+        found = tuple(key for key in dict.fromkeys((*mine, *theirs)) if mine.get(key) != theirs.get(key))
+        return (*found, "images") if self._counts_images_of_its_own() and _far_apart(self.images, other.images) else found
+
+    def _counts_images_of_its_own(self) -> bool:
+        return self.metric.partition("@")[0] == "inception_score"
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -87,7 +106,13 @@ class ProtocolRecord:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> ProtocolRecord:
         """The inverse of `to_json`."""
-        return cls(**{field.name: value[field.name] for field in fields(cls) if field.name in value})
+        known = {field.name: value[field.name] for field in fields(cls) if field.name in value}
+        known |= {name: tuple(known[name]) for name in ("categories", "left_out") if name in known}
+        return cls(**known)
+
+
+def _far_apart(one: int, other: int) -> bool:
+    return max(one, other) > MOST_IMAGES_APART * min(one, other)
 
 
 @dataclass(frozen=True)
@@ -115,12 +140,14 @@ class MetricValue:
         reason: why it is NaN; None where it is not.
         record: how it was measured.
         interval: bootstrap interval over images, where one was asked for.
+        std: spread over runs, subsets or resamples (ddof 1), where there are several; the record says of what.
     """
 
     value: float
     reason: Reason | None
     record: ProtocolRecord
     interval: Interval | None = None
+    std: float | None = None
 
     def __post_init__(self) -> None:
         if math.isnan(self.value) != (self.reason is not None) or self.reason not in (None, *get_args(Reason)):
@@ -140,6 +167,7 @@ class MetricValue:
             "value": self.value if self.defined else None,
             "reason": self.reason,
             "interval": asdict(self.interval) if self.interval else None,
+            "std": self.std,
             "record": self.record.to_json(),
         }
 
@@ -148,4 +176,4 @@ class MetricValue:
         """The inverse of `to_json`."""
         number = math.nan if value["value"] is None else float(value["value"])
         interval = Interval(**value["interval"]) if value.get("interval") else None
-        return cls(number, value["reason"], ProtocolRecord.from_json(value["record"]), interval)
+        return cls(number, value["reason"], ProtocolRecord.from_json(value["record"]), interval, value.get("std"))

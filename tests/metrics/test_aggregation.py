@@ -1,0 +1,136 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flawsmith.core.errors import BadParameter
+from flawsmith.metrics.aggregation import (
+    ASBENCH_CATEGORIES,
+    across_datasets,
+    differs_by_more_than_rounding,
+    macro_mean,
+    over_runs,
+    ratio_stability,
+)
+from flawsmith.metrics.records import MetricValue, ProtocolRecord
+
+BEST_OF = {
+    "DestSeg": ((0.9892, 0.9445, 0.9508, 0.9749, 0.9476), 0.9697),
+    "DRAEM": ((0.9889, 0.9500, 0.9362, 0.9819, 0.9470), 0.9664),
+    "AnomalyDiffusion": ((0.9796, 0.9481, 0.8813, 0.9883, 0.9732), 0.9464),
+    "CutOut": ((0.8799, 0.8796, 0.7959, 0.9218, 0.7449), 0.8558),
+}
+"""ASBench, table IV, image AUROC of MVTec AD, BTAD, VisA, MPDD, MTD, and eq. 1 over it."""
+
+
+def value(number: float, *, images: int = 10, split: str = "", reason: str = "no_positive", **fields: object) -> MetricValue:
+    details = {"split": split} if split else {}
+    record = ProtocolRecord("image_auroc", curve="mann-whitney", images=images, details=details, **fields)  # type: ignore[arg-type]
+    return MetricValue(number, reason if math.isnan(number) else None, record)  # type: ignore[arg-type]
+
+
+def test_a_macro_mean_weighs_categories_alike_whatever_their_size() -> None:
+    mean = macro_mean({"bottle": value(0.9, images=83), "zipper": value(0.6, images=151)})
+    assert mean.value == pytest.approx(0.75)
+    assert mean.record.categories == ("bottle", "zipper")
+    assert mean.record.images == 234
+
+
+def test_what_is_undefined_is_left_out_and_named() -> None:
+    mean = macro_mean({"a": value(0.9), "b": value(math.nan), "c": value(0.5), "d": value(math.inf)})
+    assert mean.value == pytest.approx(0.7)
+    assert (mean.record.categories, mean.record.left_out) == (("a", "c"), ("b", "d"))
+
+
+def test_a_mean_of_nothing_is_nan_with_the_commonest_reason() -> None:
+    mean = macro_mean({"a": value(math.nan), "b": value(math.nan, reason="no_masks"), "c": value(math.nan, reason="no_masks")})
+    assert math.isnan(mean.value)
+    assert (mean.reason, mean.record.left_out, mean.record.categories) == ("no_masks", ("a", "b", "c"), ())
+    with pytest.raises(BadParameter, match="there are no values"):
+        macro_mean({})
+
+
+def test_means_of_other_categories_are_not_compared() -> None:
+    both, one = macro_mean({"a": value(0.9), "b": value(0.8)}), macro_mean({"a": value(0.9), "b": value(math.nan)})
+    assert both.record.differences(one.record) == ("categories",)
+    assert one.record.differences(macro_mean({"a": value(0.7)}).record) == ()
+
+
+def test_a_mean_over_two_protocols_is_refused_unless_asked_for_and_then_says_so() -> None:
+    values = {"a": value(0.9), "b": value(0.5, resolution="256")}
+    with pytest.raises(BadParameter, match=r"image_auroc of 'a' and of 'b' differ in resolution"):
+        macro_mean(values)
+    mean = macro_mean(values, allow=["resolution"])
+    assert mean.value == pytest.approx(0.7)
+    assert mean.record.details["mixed"] == "resolution"
+
+
+def test_each_category_has_a_split_of_its_own_and_the_mean_one_digest_of_all() -> None:
+    one = macro_mean({"a": value(0.9, split="11"), "b": value(0.5, split="22")})
+    other = macro_mean({"a": value(0.9, split="11"), "b": value(0.5, split="33")})
+    assert one.record.differences(other.record) == ("split",)
+    assert one.record.differences(macro_mean({"a": value(0.1, split="11"), "b": value(0.2, split="22")}).record) == ()
+
+
+@pytest.mark.parametrize(("numbers", "expected"), BEST_OF.values(), ids=BEST_OF)
+def test_equation_1_gives_the_values_derived_from_table_iv(numbers: tuple[float, ...], expected: float) -> None:
+    mean = across_datasets({name: value(each) for name, each in zip(ASBENCH_CATEGORIES, numbers, strict=True)})
+    assert round(mean.value, 4) == expected
+
+
+@given(st.lists(st.lists(st.floats(0, 1), min_size=1, max_size=6), min_size=1, max_size=5))
+def test_equation_1_is_the_mean_over_all_categories(datasets: list[list[float]]) -> None:
+    means = {str(i): macro_mean({str(j): value(x) for j, x in enumerate(each)}) for i, each in enumerate(datasets)}
+    weighted = across_datasets(means, {str(i): len(each) for i, each in enumerate(datasets)})
+    assert weighted.value == pytest.approx(np.mean([x for each in datasets for x in each]), abs=1e-12)
+
+
+def test_a_data_set_without_a_size_is_refused() -> None:
+    assert sum(ASBENCH_CATEGORIES.values()) == 37
+    with pytest.raises(BadParameter, match="number of categories of 'mine' is 0"):
+        across_datasets({"mine": value(0.5)})
+
+
+def test_runs_have_a_spread_and_one_run_has_none() -> None:
+    mean = over_runs([value(0.8, split="1"), value(0.9, split="2"), value(1.0, split="3")])
+    assert (mean.value, mean.std, mean.record.runs) == (pytest.approx(0.9), pytest.approx(0.1), 3)
+    assert mean.record.categories == ()
+    assert over_runs([value(0.8)]).std is None
+    kept = over_runs([value(0.8), value(math.nan)])
+    assert (kept.std, kept.record.runs, kept.record.left_out) == (None, 1, ("run 1",))
+
+
+def test_runs_of_another_protocol_or_other_categories_are_refused() -> None:
+    with pytest.raises(BadParameter, match="differ in protocol"):
+        over_runs([value(0.8), value(0.9, protocol="as_released")])
+    with pytest.raises(BadParameter, match="differ in categories"):
+        over_runs([macro_mean({"a": value(0.8)}), macro_mean({"b": value(0.9)})])
+
+
+def test_runs_of_means_stay_means_over_their_categories() -> None:
+    runs = [macro_mean({"a": value(x, split=str(x)), "b": value(x)}) for x in (0.2, 0.4)]
+    assert over_runs(runs).record.categories == ("a", "b")
+
+
+def test_ratio_stability_has_the_variance_with_ddof_1() -> None:
+    found = ratio_stability({0.25: 0.9, 0.5: 0.8, 0.75: math.nan, 1.0: 0.7})
+    assert (found.mean, found.variance) == (pytest.approx(0.8), pytest.approx(0.01))
+    assert (found.max, found.min, found.range, found.n, found.left_out) == (0.9, 0.7, pytest.approx(0.2), 3, (0.75,))
+    assert math.isnan(ratio_stability({0.5: 0.9}).variance)
+    assert math.isnan(ratio_stability({0.5: math.nan}).mean)
+    with pytest.raises(BadParameter, match="no ratios"):
+        ratio_stability({})
+
+
+def test_rounding_explains_one_unit_and_no_more() -> None:
+    assert not differs_by_more_than_rounding(0.851, [0.85, 0.85], 0.001)
+    assert differs_by_more_than_rounding(0.8521, [0.85, 0.85], 0.001)
+    assert not differs_by_more_than_rounding(70.0, [60.0, 90.0], 0.1, weights=[2, 1])
+    assert differs_by_more_than_rounding(75.0, [60.0, 90.0], 0.1, weights=[2, 1])
+
+
+def test_a_mean_survives_json() -> None:
+    mean = over_runs([macro_mean({"a": value(0.8), "b": value(math.nan)}), macro_mean({"a": value(0.9)})])
+    assert MetricValue.from_json(mean.to_json()) == mean
