@@ -37,18 +37,42 @@ TURNS = {
 
 
 @dataclass(frozen=True)
+class Code:
+    """What one value of a `coded` mask stands for (MVTec LOCO's `defects_config.json`).
+
+    Args:
+        defect: its kind.
+        saturation: area from which a region counts as found: in pixels, or as a share of its own area.
+        relative: whether it is a share.
+    """
+
+    defect: str
+    saturation: float
+    relative: bool
+
+    def region(self, mask: Mask) -> Region:
+        """The region of this kind, with its saturation in pixels of the mask."""
+        return Region(self.defect, mask, self.saturation * float(mask.sum()) if self.relative else self.saturation)
+
+
+@dataclass(frozen=True)
 class MaskEncoding:
     """How a mask file is read.
 
     Args:
-        kind: `binary` (> 0, values 0 and 255 or 0 and 1), `threshold` (> t), or `class_id` (the value names the defect).
+        kind: `binary` (> 0, values 0 and 255 or 0 and 1), `threshold` (> t), `class_id` (the value names the defect), or `coded`
+            (the value names the defect and its saturation).
         threshold: t of `threshold`.
         classes: defect name → value, for `class_id`.
+        codes: value → what it stands for, for `coded`.
+        declared: where the values are declared, for messages.
     """
 
-    kind: Literal["binary", "threshold", "class_id"] = "binary"
+    kind: Literal["binary", "threshold", "class_id", "coded"] = "binary"
     threshold: int = 0
     classes: Mapping[str, int] = field(default_factory=dict, hash=False)
+    codes: Mapping[int, Code] = field(default_factory=dict, hash=False)
+    declared: str = "classes.json"
 
     @classmethod
     def parse(cls, text: str) -> MaskEncoding:
@@ -241,6 +265,24 @@ class FileSource:
             )
         return regions
 
+    def mask_values(self) -> NDArray[np.uint8]:
+        """The values in the mask's file, uint8 H×W (of several files the largest), for the mask rules of released code.
+
+        Raises:
+            NoPixelTruth: there is no mask.
+            DataError: E_CORRUPT, E_MODE, E_SIZE.
+        """
+        if self.defect == GOOD or not self.masks or not self.has_mask:
+            union = np.zeros(self.size(), np.uint8)
+            for region in self.regions():
+                union[region.mask] = 255
+            return union
+        layers = []
+        for mask in self.masks:
+            layers.append(read_mask_values(self.root / mask, palette=self.encoding.kind == "class_id"))
+            self._refuse_size(self.root / mask, layers[-1].shape)
+        return cast(NDArray[np.uint8], np.maximum.reduce(layers))
+
     def read_regions(self, mask: str) -> tuple[tuple[Region, ...], float]:
         """(regions of one mask file, share of odd grey pixels); blank masks give regions without a pixel.
 
@@ -252,6 +294,8 @@ class FileSource:
         self._refuse_size(path, values.shape)
         if self.encoding.kind == "class_id":
             return self._by_class(path, values), 0.0
+        if self.encoding.kind == "coded":
+            return self._by_code(path, values), 0.0
         on, odd = binary_mask(path, values, self.encoding)
         return (Region(self.defect, on),), odd
 
@@ -277,7 +321,20 @@ class FileSource:
             told = f"the class {unknown[0]}" if unknown else f"no pixel of its own class {own} ({self.defect})"
             raise DataError(
                 "E_MASK_VALUES",
-                f"{path} holds {told}; expected the values of classes.json ({dict(self.encoding.classes)}): mend one of them",
+                f"{path} holds {told}; expected the values of {self.encoding.declared} ({dict(self.encoding.classes)}): mend one "
+                f"of them",
                 [path],
             )
         return tuple(Region(names[value], values == value) for value in found)
+
+    def _by_code(self, path: Path, values: NDArray[np.uint8]) -> tuple[Region, ...]:
+        found = [int(value) for value in np.unique(values) if value]
+        unknown = [value for value in found if value not in self.encoding.codes]
+        if unknown:
+            raise DataError(
+                "E_MASK_VALUES",
+                f"{path} holds the value {unknown[0]}; expected the values of {self.encoding.declared} "
+                f"({', '.join(map(str, sorted(self.encoding.codes)))}): copy one of them again",
+                [path],
+            )
+        return tuple(self.encoding.codes[value].region(values == value) for value in found)
