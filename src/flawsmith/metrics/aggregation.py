@@ -58,10 +58,8 @@ def across_datasets(
         BadParameter: no data set, one without a size, or two that were measured differently.
     """
     for name in values:
-        if sizes.get(name, 0) < 1:
-            raise BadParameter(
-                f"the number of categories of {name!r} is {sizes.get(name)}; expected at least 1: give it in sizes"
-            )
+        if (size := sizes.get(name, 0)) < 1:
+            raise BadParameter(f"the number of categories of {name!r} is {size}; expected at least 1: give it in sizes")
     return _mean(values, {name: float(sizes[name]) for name in values}, "by number of categories", {*allow, "categories"})
 
 
