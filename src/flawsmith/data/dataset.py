@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flawsmith.core.errors import DataError, NoPixelTruth, UnknownName
 from flawsmith.core.samples import GOOD, Sample, SplitName
 from flawsmith.data.tree import natural_key
+
+
+class SampleTable(Sequence[Sample]):
+    """Samples kept as columns, each built when it is asked for: what a `Dataset` asks of a list too long for one object per row."""
+
+    @abstractmethod
+    def counts(self) -> dict[tuple[str, SplitName, str], int]:
+        """(product, split, defect) → number of samples, in the order of the samples."""
+
+    @abstractmethod
+    def of(self, product: str | None, split: SplitName | None) -> SampleTable:
+        """The part that belongs to a product, to a split, or to both."""
+
+    @abstractmethod
+    def mask_rules(self) -> set[str]:
+        """How the masks of the anomalies are read; empty where no anomaly has one."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +37,7 @@ class Dataset:
         name: short name, such as `mtd`, or the folder's.
         root: where it lies.
         layout: the layout that read it, with its options.
-        samples: sorted by product, split, defect, natural order of the stem.
+        samples: sorted by product, split, defect, natural order of the stem; a tuple, or a `SampleTable` where there are very many.
         licence: of the images.
         citation: what to cite.
         default_split: policy that `auto` takes where the folder has no train and test of its own.
@@ -29,12 +46,13 @@ class Dataset:
         expected: (product, defect) → number of images of the complete data set, where it is a known one.
         classes: product → its defects in the order of their class ids 1, 2, …, where the source declares one.
         combined: defects that stand for several at once; such images are left out of classification.
+        flags: what a reader of results must know of its train and test sides; every split carries them.
     """
 
     name: str
     root: Path
     layout: str
-    samples: tuple[Sample, ...] = field(repr=False)
+    samples: Sequence[Sample] = field(repr=False)
     licence: str = "not stated"
     citation: str = ""
     default_split: str = "grouped"
@@ -43,6 +61,7 @@ class Dataset:
     expected: Mapping[tuple[str, str], int] = field(default_factory=dict, repr=False, hash=False)
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False, hash=False)
     combined: frozenset[str] = frozenset()
+    flags: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -50,26 +69,33 @@ class Dataset:
     @property
     def products(self) -> tuple[str, ...]:
         """Names of the products, naturally sorted."""
-        return tuple(sorted({sample.product for sample in self.samples}, key=natural_key))
+        return tuple(sorted({name for name, _, _ in self.counts()}, key=natural_key))
 
     def defects(self, product: str | None = None) -> tuple[str, ...]:
         """Names of the defects of one product or all, naturally sorted; `good` is none of them."""
-        mine = (sample for sample in self.samples if product in (None, sample.product))
-        return tuple(sorted({sample.defect for sample in mine} - {GOOD}, key=natural_key))
+        mine = {defect for name, _, defect in self.counts() if product in (None, name)}
+        return tuple(sorted(mine - {GOOD}, key=natural_key))
 
     @property
     def has_masks(self) -> bool:
         """Whether the pixel truth of at least one anomaly is known."""
+        if isinstance(self.samples, SampleTable):
+            return bool(self.samples.mask_rules())
         return any(sample.has_mask for sample in self.samples if not sample.is_normal)
 
     @property
     def mask_rule(self) -> str:
         """How mask values become defect pixels, for the record of a pixel metric."""
-        rules = {sample.source.mask_rule for sample in self.samples if not sample.is_normal and sample.has_mask}
+        if isinstance(self.samples, SampleTable):
+            rules = self.samples.mask_rules()
+        else:
+            rules = {sample.source.mask_rule for sample in self.samples if not sample.is_normal and sample.has_mask}
         return ", ".join(sorted(rules)) or "no masks"
 
     def counts(self) -> dict[tuple[str, SplitName, str], int]:
         """(product, split, defect) → number of images, in the order of the samples."""
+        if isinstance(self.samples, SampleTable):
+            return self.samples.counts()
         return dict(Counter((sample.product, sample.split, sample.defect) for sample in self.samples))
 
     def of(self, product: str | None = None, split: SplitName | None = None) -> Dataset:
@@ -80,6 +106,8 @@ class Dataset:
         """
         if product is not None and product not in self.products:
             raise UnknownName("product", product, self.products)
+        if isinstance(self.samples, SampleTable):
+            return replace(self, samples=self.samples.of(product, split))
         kept = (sample for sample in self.samples if product in (None, sample.product) and split in (None, sample.split))
         return replace(self, samples=tuple(kept))
 
