@@ -14,7 +14,7 @@ from flawsmith.data.tree import natural_key
 
 
 class SampleTable(Sequence[Sample]):
-    """Samples kept as columns, each built when it is asked for: what a `Dataset` asks of a list too long for one object per row."""
+    """Samples kept as columns, for lists too long for one object per row; each sample is built when it is asked for."""
 
     @abstractmethod
     def counts(self) -> dict[tuple[str, SplitName, str], int]:
@@ -37,7 +37,7 @@ class Dataset:
         name: short name, such as `mtd`, or the folder's.
         root: where it lies.
         layout: the layout that read it, with its options.
-        samples: sorted by product, split, defect, natural order of the stem; a tuple, or a `SampleTable` where there are very many.
+        samples: sorted by product, split, defect, natural order of the stem; a tuple, or a `SampleTable`.
         licence: of the images.
         citation: what to cite.
         default_split: policy that `auto` takes where the folder has no train and test of its own.

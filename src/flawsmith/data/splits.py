@@ -166,7 +166,8 @@ def make_split(dataset: Dataset, policy: str = AUTO, *, seed: int = 0, product: 
     name = _policy_name(chosen, policy)
     settings = _settings(name, options)
     assignment = POLICIES[name].assign(chosen.samples, seed, settings)
-    split = Split(name, seed, dataset.name, product, assignment, _flags(chosen, name, assignment), settings)
+    flags = (*chosen.flags, *_flags(chosen, name, assignment))
+    split = Split(name, seed, dataset.name, product, assignment, flags, settings)
     _refuse_untrainable(chosen, split)
     return split
 
