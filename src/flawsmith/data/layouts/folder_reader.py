@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -14,9 +14,9 @@ from flawsmith.core.errors import DataError
 from flawsmith.core.samples import GOOD, Sample, SplitName
 from flawsmith.data.dataset import Dataset, sort_key
 from flawsmith.data.layouts.base import Found
-from flawsmith.data.layouts.masks import MaskFinder, MaskHome
-from flawsmith.data.problems import Problem
-from flawsmith.data.reading import FileSource, MaskEncoding
+from flawsmith.data.layouts.masks import MaskHome
+from flawsmith.data.layouts.shelves import Shelf, ShelfReader
+from flawsmith.data.reading import MaskEncoding
 from flawsmith.data.tree import Folder, Tree
 
 if TYPE_CHECKING:
@@ -60,9 +60,7 @@ class FolderReader:
 
     def __init__(self, layout: FolderLayout, tree: Tree) -> None:
         self.layout, self.tree = layout, tree
-        self.finder = MaskFinder(tree.root)
-        self.problems: list[Problem] = []
-        self.used: set[str] = set()
+        self.shelves = ShelfReader(tree)
 
     def read(self, reading: Reading) -> Found:
         """Every sample, what was broken, and what matched nothing."""
@@ -77,41 +75,21 @@ class FolderReader:
         for batch in sorted(batches, key=lambda batch: batch.defect == GOOD):
             inside = batch.folder.path.removeprefix(homes[batch.product]).strip("/")
             prefix = f"{inside}/" if (batch.product, batch.split, batch.defect) in prefixed else ""
-            samples.extend(self._samples(batch, prefix, reserved))
+            samples.extend(self.shelves.samples(self._shelf(batch, prefix, reserved)))
         masks = [path for folder in self.layout.mask_folders(self.tree.top) for path in folder.all_images()]
-        self.problems.extend(self.finder.problems)
-        self.problems.extend(self.finder.orphans(masks))
         dataset = Dataset(
             unicodedata.normalize("NFC", self.tree.root.resolve().name or "data"),
             self.tree.root,
             self.layout.spelled(),
             tuple(sorted(samples, key=sort_key)),
+            classes=self._declared(homes),
         )
-        known = self.used | self.finder.taken | set(masks)
-        unmatched = tuple(path for path in self.tree.top.all_images() if path not in known)
-        return Found(dataset, reading.why, tuple(self.problems), unmatched)
+        return Found(dataset, reading.why, self.shelves.all_problems(masks), self.shelves.unmatched(masks))
 
-    def _samples(self, batch: Batch, prefix: str, reserved: frozenset[str]) -> Iterator[Sample]:
+    def _shelf(self, batch: Batch, prefix: str, reserved: frozenset[str]) -> Shelf:
+        images = [(key, folder.join(name)) for key, folder, name in self.layout.images_of(batch)]
         homes = self._homes(batch, reserved)
-        encoding = self._encoding(batch)
-        by_key: dict[str, list[str]] = defaultdict(list)
-        for key, folder, name in self.layout.images_of(batch):
-            by_key[unicodedata.normalize("NFC", key)].append(folder.join(name))
-        for key, images in by_key.items():
-            self.used.update(images)
-            if len(images) > 1:
-                self._report_twins(images)
-            masks = self.finder.find(images[0], key, homes, only_free=batch.defect == GOOD)
-            source = FileSource(self.tree.root, images[0], batch.defect, masks, encoding)
-            name = f"{unicodedata.normalize('NFC', batch.product)}/{batch.split}/{batch.defect}/{prefix}{key}"
-            yield Sample(name, unicodedata.normalize("NFC", batch.product), batch.defect, batch.split, name, source)
-
-    def _report_twins(self, images: list[str]) -> None:
-        told = (
-            f"{self.tree.root / images[0]} and {images[1].rpartition('/')[2]} share one stem; expected one image per stem: "
-            f"remove or rename one (a mask belongs under masks/)"
-        )
-        self.problems.append(Problem("E_AMBIGUOUS_PAIR", told, tuple(images)))
+        return Shelf(batch.product, batch.split, batch.defect, images, homes, self._encoding(batch), prefix)
 
     def _homes(self, batch: Batch, reserved: frozenset[str]) -> list[MaskHome]:
         homes = [MaskHome(batch.folder, ("_mask", "_gt"))]
@@ -135,6 +113,11 @@ class FolderReader:
             if path.is_file():
                 return _read_classes(path)
         return {}
+
+    def _declared(self, products: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+        """Product → its defects in the order of their ids, where classes.json declares them."""
+        tables = {unicodedata.normalize("NFC", product): self._classes(product) for product in products}
+        return {product: tuple(sorted(table, key=lambda name: table[name])) for product, table in tables.items() if table}
 
 
 def _read_classes(path: Path) -> dict[str, int]:
