@@ -11,7 +11,7 @@ from typing import Any
 from flawsmith.core.errors import DataError
 from flawsmith.core.progress import track
 from flawsmith.core.samples import Sample
-from flawsmith.data.dataset import Dataset, missing_mask
+from flawsmith.data.dataset import ANY_DEFECT, Dataset, missing_mask
 from flawsmith.data.fingerprints import Fingerprint, fingerprint
 from flawsmith.data.layouts import AUTO
 from flawsmith.data.leakage import LeakageReport, find_leaks, proposal
@@ -271,9 +271,11 @@ def _size(item: tuple[str, int]) -> int:
 
 def _counts(dataset: Dataset) -> Iterator[Problem]:
     found = Counter((sample.product, sample.defect) for sample in dataset.samples)
+    found.update((sample.product, ANY_DEFECT) for sample in dataset.samples if not sample.is_normal)
     wrong = [(key, found[key], count) for key, count in _expected(dataset) if found[key] != count]
     if wrong:
-        told = ", ".join(f"{key[1]} {here}/{count}" for key, here, count in wrong)
+        several = len({product for product, _ in dataset.expected}) > 1
+        told = ", ".join(f"{f'{key[0]} ' if several else ''}{key[1]} {here}/{count}" for key, here, count in wrong)
         yield Problem(
             "W_COUNT",
             f"{dataset.name} is not complete (found/expected: {told}); copy the rest to compare with others",

@@ -29,6 +29,10 @@ class SampleTable(Sequence[Sample]):
         """How the masks of the anomalies are read; empty where no anomaly has one."""
 
 
+ANY_DEFECT = "all defects"
+"""In `Dataset.expected`: the anomalies of a product together, where the count of each defect is not published."""
+
+
 @dataclass(frozen=True)
 class Dataset:
     """What a layout reads from a folder; everything after it sees only this.
@@ -43,7 +47,8 @@ class Dataset:
         default_split: policy that `auto` takes where the folder has no train and test of its own.
         notes: what a reader of the data should know.
         pixel_truth: whether this kind of data can have masks at all.
-        expected: (product, defect) → number of images of the complete data set, where it is a known one.
+        expected: (product, defect) → number of images of the complete data set, where it is a known one; under `ANY_DEFECT` that
+            of all anomalies.
         classes: product → its defects in the order of their class ids 1, 2, …, where the source declares one.
         combined: defects that stand for several at once; such images are left out of classification.
         flags: what a reader of results must know of its train and test sides; every split carries them.
