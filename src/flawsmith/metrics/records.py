@@ -24,6 +24,9 @@ REASONS: dict[str, str] = {
 COUNTS = frozenset({"images", "normals", "anomalies", "pixels", "positive_pixels", "regions", "excluded", "left_out", "runs"})
 """Fields of a record that say how much was measured, not how."""
 
+NOT_DECISIVE = COUNTS | {"engine"}
+"""Fields of a record that two numbers may differ in and still be compared: every engine measures the same thing."""
+
 SPLIT = "split"
 """The detail that holds the digest of the split: values of other test images are not compared unless someone asks for it."""
 
@@ -52,6 +55,7 @@ class ProtocolRecord:
         excluded: anomalous images left out because their mask is missing or empty.
         left_out: categories or runs that a mean left out because they have no number.
         runs: how many trainings a mean is over.
+        engine: how pixels were counted, exactly or with a certified interval (`MetricValue.bounds`); None: no pixels in it.
     """
 
     metric: str
@@ -74,6 +78,7 @@ class ProtocolRecord:
     excluded: int = 0
     left_out: tuple[str, ...] = ()
     runs: int = 1
+    engine: str | None = None
 
     @property
     def prevalence(self) -> float:
@@ -83,7 +88,7 @@ class ProtocolRecord:
 
     def decisive(self) -> dict[str, Any]:
         """What must agree before two numbers are compared: the fields, and each of the details by its own name."""
-        values = {key: value for key, value in asdict(self).items() if key not in COUNTS}
+        values = {key: value for key, value in asdict(self).items() if key not in NOT_DECISIVE}
         details: dict[str, Any] = values.pop("details")
         return {**values, **details}
 
@@ -141,6 +146,7 @@ class MetricValue:
         record: how it was measured.
         interval: bootstrap interval over images, where one was asked for.
         std: spread over runs, subsets or resamples (ddof 1), where there are several; the record says of what.
+        bounds: certified ends, where the pixels were counted by histogram: the exact value lies between them; None: exact.
     """
 
     value: float
@@ -148,6 +154,7 @@ class MetricValue:
     record: ProtocolRecord
     interval: Interval | None = None
     std: float | None = None
+    bounds: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if math.isnan(self.value) != (self.reason is not None) or self.reason not in (None, *get_args(Reason)):
@@ -168,6 +175,7 @@ class MetricValue:
             "reason": self.reason,
             "interval": asdict(self.interval) if self.interval else None,
             "std": self.std,
+            "bounds": list(self.bounds) if self.bounds else None,
             "record": self.record.to_json(),
         }
 
@@ -176,4 +184,6 @@ class MetricValue:
         """The inverse of `to_json`."""
         number = math.nan if value["value"] is None else float(value["value"])
         interval = Interval(**value["interval"]) if value.get("interval") else None
-        return cls(number, value["reason"], ProtocolRecord.from_json(value["record"]), interval, value.get("std"))
+        low_high = value.get("bounds")
+        bounds = (float(low_high[0]), float(low_high[1])) if low_high else None
+        return cls(number, value["reason"], ProtocolRecord.from_json(value["record"]), interval, value.get("std"), bounds)
