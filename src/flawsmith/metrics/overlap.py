@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from flawsmith.core.arrays import Mask
 from flawsmith.core.errors import BadParameter
-from flawsmith.metrics.steps import Floats, Steps, area_up_to
+from flawsmith.metrics.steps import Counts, Floats, Steps
 
 FPR_LIMIT = 0.3
 """Right end of the PRO curve unless told otherwise, share of the background."""
@@ -35,11 +35,17 @@ def label_regions(mask: Mask, connectivity: int = 8) -> tuple[NDArray[np.int32],
     return labels.astype(np.int32, copy=False), count - 1
 
 
-def region_weights(mask: Mask, connectivity: int = 8) -> tuple[Floats, int]:
-    """1/|region| for every pixel of the mask in row order, and the number of regions."""
+def region_sizes(mask: Mask, connectivity: int = 8) -> tuple[Counts, int]:
+    """|region| for every pixel of the mask in row order, and the number of regions."""
     labels, count = label_regions(mask, connectivity)
     inside = labels[mask]
-    return 1.0 / np.bincount(inside, minlength=count + 1)[inside], count
+    return np.bincount(inside, minlength=count + 1)[inside], count
+
+
+def region_weights(mask: Mask, connectivity: int = 8) -> tuple[Floats, int]:
+    """1/|region| for every pixel of the mask in row order, and the number of regions."""
+    sizes, count = region_sizes(mask, connectivity)
+    return 1.0 / sizes, count
 
 
 def overlap_area(steps: Steps, limit: float = FPR_LIMIT) -> float:
@@ -49,7 +55,7 @@ def overlap_area(steps: Steps, limit: float = FPR_LIMIT) -> float:
         steps: pixels, with `region_weights` as their mass.
         limit: share of the background at which the curve ends, above 0, at most 1.
     """
-    return area_up_to(*steps.curve(steps.mass), limit=limit)
+    return steps.area(steps.mass, limit)
 
 
 def check_limit(limit: Any) -> None:

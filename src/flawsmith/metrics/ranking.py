@@ -13,38 +13,54 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from flawsmith.metrics.records import MetricValue, ProtocolRecord
-from flawsmith.metrics.steps import Floats, Steps, area_up_to, split_by_label, steps_of
+from flawsmith.metrics.steps import Counts, Floats, Steps, split_by_label, steps_of
 
 CURVES = {"auroc": "mann-whitney", "ap": "step", "f1max": "every score", "aupro": "mvtec"}
 """The rule behind each metric, for its record."""
 
+EVERY = slice(None)
+
 
 def roc_area(steps: Steps) -> float:
     """Σ (FP_k − FP_{k−1})(TP_k + TP_{k−1}) / 2PN: the chance that a positive outranks a negative, ties count one half."""
-    return area_up_to(*steps.curve(steps.hits), limit=1.0)
+    pairs = 2 * steps.positives * steps.negatives
+    # Whole numbers as long as they fit: then the quotient is the exact one, rounded once.
+    kind: type[Any] = np.int64 if pairs < 2**62 else np.float64
+    won = (_won(steps, block, kind) for block in steps.blocks())
+    return (sum(map(int, won)) if kind is np.int64 else math.fsum(map(float, won))) / pairs
 
 
 def step_precision(steps: Steps) -> float:
     """Σ (TP_k − TP_{k−1})/P · TP_k/(TP_k + FP_k), one term per distinct score; no trapezoids."""
-    gained = np.diff(steps.hits, prepend=0)
-    return float(np.sum(gained * precision(steps)) / steps.positives)
+    sums = (float(np.sum(steps.gained(block) * precision(steps, block))) for block in steps.blocks())
+    return math.fsum(sums) / steps.positives
 
 
 def best_f1(steps: Steps) -> tuple[float, float]:
     """Largest 2TP/(TP + FP + P) over all thresholds, and the highest threshold that gives it."""
-    f1 = 2 * steps.hits / (steps.hits + steps.reached + steps.positives)
-    best = int(np.argmax(f1))
-    return float(f1[best]), float(steps.thresholds[best])
+    best = (0.0, math.nan)
+    for block in steps.blocks():
+        f1 = 2 * steps.hits[block] / (steps.hits[block] + steps.reached[block] + steps.positives)
+        here = int(np.argmax(f1))
+        if f1[here] > best[0]:
+            best = (float(f1[here]), float(steps.thresholds[block][here]))
+    return best
 
 
-def precision(steps: Steps) -> Floats:
-    """Precision at each threshold."""
-    return steps.hits / (steps.hits + steps.reached)
+def precision(steps: Steps, chosen: slice | Counts = EVERY) -> Floats:
+    """Precision at the chosen thresholds."""
+    return steps.hits[chosen] / (steps.hits[chosen] + steps.reached[chosen])
 
 
-def recall(steps: Steps) -> Floats:
-    """Recall at each threshold."""
-    return steps.hits / steps.positives
+def recall(steps: Steps, chosen: slice | Counts = EVERY) -> Floats:
+    """Recall at the chosen thresholds."""
+    return steps.hits[chosen] / steps.positives
+
+
+def _won(steps: Steps, block: slice, kind: type[Any]) -> Any:
+    """Twice the pairs that positives at the thresholds of a block win."""
+    below = (2 * steps.negatives - steps.above[block] - steps.reached[block]).astype(kind)
+    return np.sum(steps.gained(block) * below)
 
 
 def auroc(scores: ArrayLike, labels: ArrayLike) -> MetricValue:
