@@ -89,8 +89,13 @@ def _recognised(tree: Tree) -> Layout:
     if len(fitting) == 1:
         return fitting[0][0]
     if not fitting:
-        told = "; ".join(layout.expects(tree) for layout in layouts)
-        raise DataError("E_LAYOUT", f"{tree.root} fits no layout: {told}", [tree.root])
+        wanted = "; ".join(layout.expects(tree) for layout in layouts if not layout.known)
+        known = ", ".join(layout.name for layout in layouts if layout.known)
+        raise DataError(
+            "E_LAYOUT",
+            f"{tree.root} fits no layout: {wanted}; nor has it the names of a known data set ({known}): --layout NAME says why",
+            [tree.root],
+        )
     told = "; or ".join(f"{layout.name}: {why}" for layout, why in fitting)
     names = sorted({layout.name for layout, _ in fitting})
     remedy = (

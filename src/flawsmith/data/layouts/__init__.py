@@ -19,6 +19,13 @@ LAYOUTS: Mapping[str, tuple[str, str]] = {
         "flawsmith.data.layouts.folder:FolderLayout",
         "your own folders: good/ and one per defect, or train/ and test/ as MVTec AD",
     ),
+    "mvtec": ("flawsmith.data.layouts.mvtec:MvtecLayout", "MVTec AD, 15 products"),
+    "loco": ("flawsmith.data.layouts.loco:LocoLayout", "MVTec LOCO AD, 5 products with logical and structural anomalies"),
+    "mvtec3d": ("flawsmith.data.layouts.mvtec3d:Mvtec3dLayout", "MVTec 3D-AD, the photographs of 10 products"),
+    "visa": ("flawsmith.data.layouts.visa:VisaLayout", "VisA, 12 products, raw (Data/Images, split_csv) or converted"),
+    "btad": ("flawsmith.data.layouts.btad:BtadLayout", "BTAD, 3 products 01 … 03 with ok/ and ko/"),
+    "mpdd": ("flawsmith.data.layouts.mpdd:MpddLayout", "MPDD, 6 kinds of painted metal parts"),
+    "wfdd": ("flawsmith.data.layouts.wfdd:WfddLayout", "WFDD, 4 woven fabrics"),
     "mtd": ("flawsmith.data.layouts.mtd:MtdLayout", "magnetic tiles, official folders MT_Free … MT_Uneven"),
     "elpv": ("flawsmith.data.layouts.elpv:ElpvLayout", "solar cells, from the package elpv-dataset or a checkout of it"),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -58,5 +58,11 @@ class Layout(BaseModel, ABC):
     def spelled(self) -> str:
         """The layout as `--layout` takes it."""
         given = self.model_dump(mode="json", exclude_defaults=True)
-        options = ",".join(f"{key}={'+'.join(value) if isinstance(value, list) else value}" for key, value in given.items())
+        options = ",".join(f"{key}={_spelled(value)}" for key, value in given.items())
         return f"{self.name}:{options}" if options else self.name
+
+
+def _spelled(value: Any) -> str:
+    if isinstance(value, list):
+        return "+".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
