@@ -81,7 +81,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _interrupted(arguments: Sequence[str]) -> str:
-    if arguments and arguments[0] in RESUMABLE:
+    if arguments and (arguments[0] in RESUMABLE or list(arguments[:2]) == ["data", "get"]):
         return "interrupted; run the same command again to go on where it stopped"
     return "interrupted; nothing was written: run the command again"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flawsmith.cli import data_get
 from flawsmith.cli.options import AsJson, DataFolder, Debug, LayoutName, ProductName
 from flawsmith.cli.output import help_when_bare, show
 
@@ -14,12 +15,13 @@ if TYPE_CHECKING:
     from flawsmith.data.checks import CheckReport
     from flawsmith.data.problems import Problem
 
-app = typer.Typer(help="Look at a folder of images.", rich_markup_mode=None)
+app = typer.Typer(help="Look at a folder of images, or get a published one.", rich_markup_mode=None)
+app.command("get")(data_get.get)
 
 
 @app.callback(invoke_without_command=True)
 def _data(context: typer.Context) -> None:
-    """Look at a folder of images."""
+    """Look at a folder of images, or get a published one."""
     help_when_bare(context)
 
 

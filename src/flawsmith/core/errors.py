@@ -8,6 +8,8 @@ FlawsmithError                 exit code 1: the data or the run failed
 ├── NeedUnmet                  a method lacks what it declared to need; said before any work starts
 ├── DamagedFile                a stored file is missing, changed or of an unknown version
 ├── OutputError                a result cannot be written (disk, permission, name taken)
+├── DownloadError              a data set cannot be fetched, or what came is not what was expected
+├── UnsafeArchive              an archive that would write outside its folder, or more than it may
 └── UsageError                 exit code 2: the call was wrong
     ├── UnknownName            no such method, layout, product …: the nearest are offered
     └── BadParameter           a parameter outside its range, or one that does not exist
@@ -85,6 +87,18 @@ class OutputError(FlawsmithError):
     """A result cannot be written: no space, no permission, or the name is taken."""
 
     code = "E_OUTPUT"
+
+
+class DownloadError(FlawsmithError):
+    """A data set cannot be fetched: no network, no such address, cut off, or another file than the expected one."""
+
+    code = "E_DOWNLOAD"
+
+
+class UnsafeArchive(FlawsmithError):
+    """An archive holds links, devices, paths that leave its folder, or more than was declared; nothing of it is kept."""
+
+    code = "E_ARCHIVE"
 
 
 class UsageError(FlawsmithError):
