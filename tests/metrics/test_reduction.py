@@ -61,7 +61,7 @@ def test_the_smoothed_maximum_damps_the_border() -> None:
 
 @pytest.mark.parametrize("how", ["topk_fraction@0", "topk_fraction@1.5", "topk_fraction@much", "topk_fraction@nan", "max@3"])
 def test_a_bad_parameter_is_refused(how: str) -> None:
-    with pytest.raises(BadParameter, match="topk_fraction|max"):
+    with pytest.raises(BadParameter, match="expected"):
         image_score_of(np.zeros((4, 4)), how)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
-Reason = Literal["no_positive", "no_negative", "too_few_samples", "no_masks", "constant"]
+Reason = Literal["no_positive", "no_negative", "too_few_samples", "no_masks", "constant", "no_curve"]
 
 REASONS: dict[str, str] = {
     "no_positive": "no defect in the test set",
@@ -18,6 +18,7 @@ REASONS: dict[str, str] = {
     "too_few_samples": "too few images",
     "no_masks": "no masks",
     "constant": "the input is constant",
+    "no_curve": "too few points of the curve within the limit",
 }
 """Each reason in words."""
 

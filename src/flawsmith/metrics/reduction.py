@@ -57,8 +57,9 @@ REDUCTIONS: dict[str, Callable[[NDArray[Any]], float]] = {
     "topk_fraction": mean_of_fraction,
     "smooth21_max": smoothed_maximum,
 }
-"""`max`: the highest pixel. `top100`: mean of the 100 highest, or of all where there are fewer. `topk_fraction`: mean of the highest
-100/256² of the pixels; `topk_fraction@0.01`: of the highest hundredth. `smooth21_max`: maximum after a 21×21 mean filter."""
+"""`max`: the highest pixel. `top100`: mean of the 100 highest, or of all where there are fewer. `topk_fraction`: mean of
+the highest 100/256² of the pixels; `topk_fraction@0.01`: of the highest hundredth. `smooth21_max`: maximum after a 21×21
+mean filter."""
 
 
 def image_score_of(values: NDArray[Any], how: str) -> float:

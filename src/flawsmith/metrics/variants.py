@@ -1,0 +1,296 @@
+"""Variants of AUPRO that released code computes: for comparison with its published numbers, never as our own score.
+
+Each does what the table of `docs/metrics.md` says of it, in float64 unless float32 is the variant. The reference is `mvtec`
+in `flawsmith.metrics.overlap`. Variants with thresholds equidistant in score stream over the images; the others sort the
+background and take 4 bytes per pixel (8 for float64 maps).
+
+Sources: MVTec 3D-AD evaluation code (`au_pro_util`, copied by DRAEM and AnomalyDiffusion); UniADC `utils/metrics.py`; ADer
+and the SPADE and CFlow lineage; GLASS `metrics.py`; anomalib `metrics/aupro.py` before and from 2.3; MemSeg.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from flawsmith.core.arrays import Mask
+from flawsmith.core.errors import UnknownName
+from flawsmith.metrics.overlap import check_connectivity, check_limit, label_regions, overlap_area
+from flawsmith.metrics.records import Reason
+from flawsmith.metrics.steps import Floats, Steps, area_up_to, steps_of
+from flawsmith.metrics.testset import CheckedSet
+
+RANKS = 100
+"""Thresholds of `mvtec3d-100`."""
+
+LEVELS = 200
+"""Thresholds of the `uniform-200` variants and of `dilated`."""
+
+DILATION = 5
+"""Side of the square by which `dilated` grows a prediction."""
+
+VARIANTS: Mapping[str, str] = {
+    "mvtec3d-100": "100 thresholds, equidistant in rank of background scores: 0.3 to 1.5 points too low",
+    "uniform-200/max": "200 thresholds, equidistant in score, cut without interpolation: too low, unstable where maps saturate",
+    "uniform-200/minmax": "as uniform-200/max, divided by the span of the false-positive rates that are left",
+    "anomalib>=2.3": "the reference in float32",
+    "anomalib<2.3": "each region's ROC resampled to one index, divided by the mean last false-positive rate: can exceed 1",
+    "full": "the whole curve, whatever the limit: 10 to 20 points too high, chance is 0.5",
+    "dilated": "predictions grown by 5×5 for the overlap and not for the false-positive rate: too high",
+}
+"""Id → caution, one line, for the head of a column."""
+
+Measured = tuple[float, Reason | None]
+
+
+@dataclass(frozen=True, eq=False)
+class _Case:
+    data: CheckedSet
+    connectivity: int
+    limit: float
+
+    def images(self) -> Iterator[tuple[NDArray[Any], Mask | None]]:
+        """Map and mask of each image whose pixels count."""
+        for i in np.flatnonzero(self.data.usable).tolist():
+            yield self.data.map(i), self.data.mask(i)
+
+
+def variant_area(name: str, data: CheckedSet, *, connectivity: int = 8, limit: float = 0.3) -> float:
+    """AUPRO as some released code computes it.
+
+    Args:
+        name: id of a variant, one of `VARIANTS`.
+        data: the checked test set.
+        connectivity: 8 or 4 neighbours join pixels to a region; all variants were released with 8.
+        limit: end of the curve, share of the background; `full` has none.
+
+    Returns:
+        The area; `anomalib<2.3` may give more than 1. NaN where it is undefined (see `variant_with_reason`).
+
+    Raises:
+        UnknownName: no such variant.
+        BadParameter: connectivity or limit is outside its range.
+    """
+    return variant_with_reason(name, data, connectivity=connectivity, limit=limit)[0]
+
+
+def variant_with_reason(name: str, data: CheckedSet, *, connectivity: int = 8, limit: float = 0.3) -> Measured:
+    """`variant_area`, and why it is NaN: no region, no background, constant maps, too few points below the limit."""
+    if name not in VARIANTS:
+        raise UnknownName("AUPRO variant", name, ("mvtec", *VARIANTS))
+    check_connectivity(connectivity)
+    check_limit(limit)
+    case = _Case(data, connectivity, limit)
+    reason = _undefined(case)
+    return (math.nan, reason) if reason is not None else _COMPUTE[name](case)
+
+
+def _undefined(case: _Case) -> Reason | None:
+    data = case.data
+    if data.labels.any() and not data.masked.any():
+        return "no_masks"
+    used = np.flatnonzero(data.usable).tolist()
+    positives = sum(data.defect_pixels(i) for i in used)
+    negatives = sum(data.pixels(i) for i in used) - positives
+    if positives and negatives:
+        return None
+    if not positives and not negatives:
+        return "too_few_samples"
+    return "no_negative" if positives else "no_positive"
+
+
+# Thresholds equidistant in score
+
+
+def _uniform_max(case: _Case) -> Measured:
+    return _uniform_area(case, lambda rate: rate / rate.max())
+
+
+def _uniform_minmax(case: _Case) -> Measured:
+    return _uniform_area(case, lambda rate: (rate - rate.min()) / (rate.max() - rate.min()))
+
+
+def _dilated(case: _Case) -> Measured:
+    return _uniform_area(case, lambda rate: (rate - rate.min()) / (rate.max() - rate.min()), grow=DILATION)
+
+
+def _uniform_area(case: _Case, scale: Callable[[Floats], Floats], grow: int = 1) -> Measured:
+    """Points of the curve below the limit, their false-positive rates scaled, integrated by trapezoids."""
+    low, high = _span(case)
+    if low == high:
+        return math.nan, "constant"
+    rate, overlap = _uniform_curve(case, np.linspace(low, high, LEVELS, endpoint=False), grow)
+    kept = rate < case.limit
+    x, y = rate[kept][::-1], overlap[kept][::-1]
+    if len(x) < 2 or x[-1] == x[0]:
+        return math.nan, "no_curve"
+    x = scale(x)
+    return float(np.sum(np.diff(x) * (y[1:] + y[:-1])) / 2), None
+
+
+def _span(case: _Case) -> tuple[float, float]:
+    ends = [(float(values.min()), float(values.max())) for values, _ in case.images()]
+    return min(low for low, _ in ends), max(high for _, high in ends)
+
+
+def _uniform_curve(case: _Case, thresholds: Floats, grow: int) -> tuple[Floats, Floats]:
+    """Share of the background above each threshold, and mean overlap of the regions; strictly above counts."""
+    above = np.zeros(len(thresholds), np.int64)
+    covered, regions, background = np.zeros(len(thresholds)), 0, 0
+    for values, mask in case.images():
+        outside = values.ravel() if mask is None else values[~mask]
+        above += _counts_above(outside, thresholds)
+        background += len(outside)
+        if mask is not None:
+            for scores in _scores_by_region(_grown(values, grow), mask, case.connectivity):
+                covered += _counts_above(scores, thresholds) / len(scores)
+                regions += 1
+    return above / background, covered / regions
+
+
+def _counts_above(values: NDArray[Any], thresholds: Floats) -> NDArray[np.int64]:
+    """How many values lie strictly above each threshold."""
+    passed = np.searchsorted(thresholds, values.astype(np.float64), "left")  # number of thresholds below each value
+    reached = np.bincount(passed, minlength=len(thresholds) + 1)
+    return (len(values) - np.cumsum(reached)[:-1]).astype(np.int64)
+
+
+def _grown(values: NDArray[Any], side: int) -> NDArray[Any]:
+    """Maximum over a square: thresholding it is growing the thresholded map."""
+    return values if side == 1 else cv2.dilate(np.ascontiguousarray(values), np.ones((side, side), np.uint8))
+
+
+# Thresholds equidistant in rank
+
+
+def _ranked(case: _Case) -> Measured:
+    """100 positions among the sorted background scores; the rate is the rank, ties or not; overlap is strictly above."""
+    background = _sorted_background(case)
+    places = np.linspace(0, len(background) - 1, RANKS, dtype=np.int64)
+    thresholds = background[places]
+    covered, regions = np.zeros(RANKS), 0
+    for scores in _region_scores(case):
+        covered += (len(scores) - np.searchsorted(scores, thresholds, "right")) / len(scores)
+        regions += 1
+    rate = np.append(1.0 - (places[::-1] + 1) / len(background), 1.0)
+    overlap = np.append(covered[::-1] / regions, 1.0)
+    return area_up_to(rate, overlap, limit=case.limit), None
+
+
+def _sorted_background(case: _Case, dtype: Any = None) -> NDArray[Any]:
+    """Scores of all pixels outside every region, ascending, copied once."""
+    data = case.data
+    used = np.flatnonzero(data.usable).tolist()
+    scores = np.empty(sum(data.pixels(i) - data.defect_pixels(i) for i in used), dtype or data.dtype)
+    filled = 0
+    for values, mask in case.images():
+        outside = values.ravel() if mask is None else values[~mask]
+        scores[filled : filled + len(outside)] = outside
+        filled += len(outside)
+    scores.sort()
+    return scores
+
+
+def _region_scores(case: _Case) -> Iterator[NDArray[Any]]:
+    """Scores of each region, ascending."""
+    for values, mask in case.images():
+        if mask is not None:
+            yield from _scores_by_region(values, mask, case.connectivity)
+
+
+def _scores_by_region(values: NDArray[Any], mask: Mask, connectivity: int) -> list[NDArray[Any]]:
+    labels, count = label_regions(mask, connectivity)
+    inside, scores = labels[mask], values[mask]
+    ends = np.cumsum(np.bincount(inside, minlength=count + 1)[1:])
+    return np.split(scores[np.lexsort((scores, inside))], ends[:-1])
+
+
+# All distinct scores as thresholds
+
+
+def _whole(case: _Case) -> Measured:
+    return overlap_area(_steps(case), 1.0), None
+
+
+def _single_precision(case: _Case) -> Measured:
+    """Scores, false-positive rates and overlaps in float32. The curve always reaches the limit, so that is its last rate."""
+    steps = _steps(case, np.float32)
+    rate, overlap = (part.astype(np.float32).astype(np.float64) for part in steps.curve(steps.mass))
+    return area_up_to(rate, overlap, limit=float(np.float32(case.limit))), None
+
+
+def _steps(case: _Case, dtype: Any = None) -> Steps:
+    background = _sorted_background(case, dtype)
+    regions = [scores.astype(background.dtype, copy=False) for scores in _region_scores(case)]
+    weights = np.concatenate([np.full(len(scores), 1.0 / len(scores)) for scores in regions])
+    return steps_of(np.concatenate(regions), [background], weights)
+
+
+# One ROC per region, resampled
+
+
+def _resampled(case: _Case) -> Measured:
+    """Before 2.3 anomalib averaged over regions at equal indices into each region's ROC, not at equal rates.
+
+    The index runs over the points of the ROC of all pixels that lie within the limit. A region's ROC (its pixels against the
+    background) is cut at the limit, its points are spread over that index, and rates and overlaps are interpolated there;
+    the last sample is put where the rate is the limit. Rates and overlaps are averaged, the points sorted by rate, and the
+    area is divided by the last sample's rate. Where samples before the last lie beyond the limit, as with coarse scores,
+    the area can exceed 1. torchmetrics' sigmoid on maps outside 0…1 is not applied.
+
+    Every region costs a sort of the background.
+    """
+    background = _sorted_background(case)
+    regions = list(_region_scores(case))
+    size = int(np.count_nonzero(_roc(np.sort(np.concatenate(regions)), background)[0] <= case.limit))
+    if size < 2:
+        return math.nan, "no_curve"
+    rates, overlaps = np.zeros(size), np.zeros(size)
+    for scores in regions:
+        rate, overlap = _resampled_roc(scores, background, size, case.limit)
+        rates += rate
+        overlaps += overlap
+    rates, overlaps = rates / len(regions), overlaps / len(regions)
+    order = np.argsort(rates, kind="stable")
+    return float(np.trapezoid(overlaps[order], rates[order]) / rates[-1]), None
+
+
+def _roc(positives: NDArray[Any], background: NDArray[Any]) -> tuple[Floats, Floats]:
+    """False and true-positive rates from (0, 0), a point per distinct score; both inputs ascend."""
+    thresholds = np.unique(np.concatenate((positives, background)))[::-1]
+    rate = (len(background) - np.searchsorted(background, thresholds, "left")) / len(background)
+    found = (len(positives) - np.searchsorted(positives, thresholds, "left")) / len(positives)
+    return np.concatenate(([0.0], rate)), np.concatenate(([0.0], found))
+
+
+def _resampled_roc(scores: NDArray[Any], background: NDArray[Any], size: int, limit: float) -> tuple[Floats, Floats]:
+    rate, found = _roc(scores, background)
+    end = int(np.searchsorted(rate, limit, "right"))  # points within the limit
+    samples = np.arange(size, dtype=np.float64)
+    if rate[end - 1] == 0:  # nothing between 0 and the limit: all points of the first rate beyond it come along
+        end = int(np.searchsorted(rate, rate[end], "right"))
+    elif not np.isclose(
+        rate[end - 1], limit
+    ):  # one point beyond the limit comes along, and the last sample is moved to the limit
+        step = (size - 1) / end
+        samples[-1] = size - 1 - step + step * (limit - rate[end - 1]) / (rate[end] - rate[end - 1])
+        end += 1
+    places = np.linspace(0, size - 1, end)
+    return np.interp(samples, places, rate[:end]), np.interp(samples, places, found[:end])
+
+
+_COMPUTE: Mapping[str, Callable[[_Case], Measured]] = {
+    "mvtec3d-100": _ranked,
+    "uniform-200/max": _uniform_max,
+    "uniform-200/minmax": _uniform_minmax,
+    "anomalib>=2.3": _single_precision,
+    "anomalib<2.3": _resampled,
+    "full": _whole,
+    "dilated": _dilated,
+}
