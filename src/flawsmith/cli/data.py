@@ -42,7 +42,9 @@ def check(
 
     report = look(folder, layout, full=not headers, product=product, masks=masks)
     shown = str(folder) if str(folder) == "elpv" else str(report.dataset.root)
-    show(_lines(report, shown, product), {**report.to_json(), "next": _next(report, shown, product)}, as_json)
+    given = shlex.quote(shown) + ("" if layout == "auto" else f" --layout {shlex.quote(layout)}")
+    following = _next(report, given, product)
+    show(_lines(report, shown, following), {**report.to_json(), "next": following}, as_json)
     if report.errors:
         typer.echo(_complaint(report, shown), err=True)
         raise typer.Exit(1)
@@ -58,7 +60,7 @@ def _complaint(report: CheckReport, shown: str) -> str:
     return f"flawsmith: {first.code}: {' '.join(told.split())}"
 
 
-def _lines(report: CheckReport, shown: str, product: str | None) -> str:
+def _lines(report: CheckReport, shown: str, following: str) -> str:
     data = report.dataset
     lines = [
         f"{shown}: {len(data)} images, {len(data.products)} product{'s' if len(data.products) != 1 else ''}",
@@ -74,7 +76,7 @@ def _lines(report: CheckReport, shown: str, product: str | None) -> str:
         *_problems("errors", report.errors),
         *_problems("warnings", report.warnings),
         *_unmatched(report),
-        f"next     {_next(report, shown, product)}",
+        f"next     {following}",
     ]
     return "\n".join(lines)
 
@@ -126,13 +128,12 @@ def _unmatched(report: CheckReport) -> list[str]:
     return [f"{len(report.unmatched)} images matched nothing and are not used", *listed, ""]
 
 
-def _next(report: CheckReport, shown: str, product: str | None) -> str:
+def _next(report: CheckReport, given: str, product: str | None) -> str:
+    """The next command; `given` is the folder with its layout, as the user gave them."""
     if report.errors:
-        return f"mend the errors, then: flawsmith data check {shlex.quote(shown)}"
+        return f"mend the errors, then: flawsmith data check {given}"
     data = report.dataset
-    options = "" if data.layout in ("folder", "mtd", "elpv") else f" --layout {shlex.quote(data.layout)}"
-    if product or len(data.products) > 1:
-        options += f" --product {shlex.quote(product or data.products[0])}"
+    options = f" --product {shlex.quote(product or data.products[0])}" if product or len(data.products) > 1 else ""
     if not data.defects():
-        return f"flawsmith synth {shlex.quote(shown)}{options} --synth draem:2,cutpaste:1 -n 100 --out runs/synthetic"
-    return f"flawsmith train {shlex.quote(shown)}{options} --detector patchcore --out runs/model"
+        return f"flawsmith synth {given}{options} --synth draem:2,cutpaste:1 -n 100 --out runs/synthetic"
+    return f"flawsmith train {given}{options} --detector patchcore --out runs/model"

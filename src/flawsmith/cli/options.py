@@ -10,7 +10,15 @@ DataFolder = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 RootSeed = Annotated[int, typer.Option("--seed", help="Root of every random draw.")]
-LayoutName = Annotated[str, typer.Option("--layout", help="How the folder is read: auto, folder, mtd, elpv.")]
+LayoutName = Annotated[
+    str,
+    typer.Option(
+        "--layout",
+        metavar="NAME[:OPTION=VALUE,…]",
+        help="How the folder is read: auto; folder (your own); as published: mvtec, loco, mvtec3d, visa, btad, mpdd, wfdd, mtd, "
+        "elpv. Options follow, as in visa:protocol=2cls_fewshot.",
+    ),
+]
 ProductName = Annotated[str | None, typer.Option("--product", help="One product of the folder.", show_default=False)]
 Debug = Annotated[bool, typer.Option("--debug", help="On an error, show the traceback as well.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is at --out.")]
@@ -18,6 +26,14 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="METHOD.PARAM=VALUE", help="Set a method's parameter; repeatable.", show_default=False),
 ]
+SPLITS = (
+    "auto, folder, supervised, grouped, stratified, random, first-half, mtd-group, mtd-902-50, mtd-list:names=FILE, elpv-blocks; "
+    "with options as in grouped:test_share=0.3; or the file of a split (docs/data.md)"
+)
+DEFECT_SHOTS = (
+    "a number, drawn by the seed; first:K in file order; first-third, as generators take it, with first-third:K for the first K "
+    "of it, or first-third:ceil, :inclusive, :all"
+)
 ModelFolder = Annotated[Path, typer.Argument(metavar="MODEL", help="An inspector's folder.", show_default=False)]
 
 ForegroundRule = Annotated[
