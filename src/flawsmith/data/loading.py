@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flawsmith.core.errors import DataError
+from flawsmith.core.errors import BadParameter, DataError
 from flawsmith.data.dataset import Dataset
 from flawsmith.data.layouts import AUTO, LAYOUTS, build_layout, parse_layout
 from flawsmith.data.layouts.base import Found, Layout
+from flawsmith.data.manifest.files import is_list
 from flawsmith.data.problems import raise_errors
-from flawsmith.data.tree import Tree, scan
+from flawsmith.data.tree import Tree, bare_tree, scan
 
 PACKAGED = "elpv"
 """The root that stands for the installed package `elpv-dataset`."""
+
+LIST = "manifest"
+"""The layout of a list that stands in place of a folder."""
 
 SYNTHETIC = "synth.json"
 """The file by which a set written by `flawsmith synth` is known."""
 
 
 def load(root: str | Path, layout: str = AUTO, *, product: str | None = None) -> Dataset:
-    """Read a folder of images; no image is opened.
+    """Read a folder of images, or a list of them; no image is opened.
 
     Args:
-        root: the folder, or `elpv` for the installed package of solar cells.
+        root: the folder, a list (CSV, Parquet, JSON Lines: docs/manifest.md), or `elpv` for the installed package of solar cells.
         layout: `auto`, or a layout's name with options, as in `folder:normal=fine` or `elpv:uncertain=soft`.
         product: keep one product.
 
@@ -46,7 +51,7 @@ class Opened:
 
 
 def open_folder(root: str | Path, layout: str = AUTO) -> Opened:
-    """Scan a folder and read it with its layout; broken rules are listed in the result, not raised.
+    """Scan a folder and read it with its layout, or read a list; broken rules are listed in the result, not raised.
 
     Raises:
         DataError: the folder cannot be read at all, or fits no layout or several (E_ROOT, E_LAYOUT).
@@ -58,8 +63,27 @@ def open_folder(root: str | Path, layout: str = AUTO) -> Opened:
         from flawsmith.data.layouts.elpv import package_folder
 
         name, root = PACKAGED, package_folder()
-    chosen = None if name == AUTO else build_layout(name, options)
-    tree = scan(Path(root))
+    if name in (AUTO, LIST) and Path(root).is_file() and is_list(Path(root).name):
+        return _open_list(Path(root), options)
+    return open_as(Path(root), None if name == AUTO else build_layout(name, options))
+
+
+def _open_list(path: Path, options: Mapping[str, str]) -> Opened:
+    if options:
+        raise BadParameter(f"{path} is a list already; expected no option file: give the folder of its paths, or the list")
+    return open_as(path.parent, build_layout(LIST, {"file": path.name}))
+
+
+def open_as(root: Path, chosen: Layout | None) -> Opened:
+    """`open_folder` with a layout that was built already; None: the one that fits.
+
+    Raises:
+        DataError: as for `open_folder`.
+    """
+    if chosen is not None and not chosen.scans:
+        tree = bare_tree(root)
+        return Opened(tree, chosen.read(tree))
+    tree = scan(root)
     if SYNTHETIC in tree.top.others:
         raise DataError(
             "E_LAYOUT",
@@ -83,7 +107,7 @@ def open_folder(root: str | Path, layout: str = AUTO) -> Opened:
 
 
 def _recognised(tree: Tree) -> Layout:
-    layouts = [build_layout(name, {}) for name in LAYOUTS]
+    layouts = [layout for layout in (build_layout(name, {}) for name in LAYOUTS) if layout.sought]
     published = [(layout, why) for layout in layouts if layout.known for why in layout.fits(tree)]
     fitting = published or [(layout, why) for layout in layouts if not layout.known for why in layout.fits(tree)]
     if len(fitting) == 1:

@@ -108,6 +108,16 @@ def scan(root: Path) -> Tree:
     return Tree(root, top, tuple(sorted(hidden, key=natural_key)), tuple(sorted(strays, key=natural_key)))
 
 
+def bare_tree(root: Path) -> Tree:
+    """A folder in which no name is looked at, since a list tells them.
+
+    Raises:
+        DataError: E_ROOT, where `root` is missing or no folder.
+    """
+    _refuse_no_folder(root)
+    return Tree(root, Folder("", (), (), {}), (), ())
+
+
 def _refuse_no_folder(root: Path) -> None:
     try:
         is_folder = stat.S_ISDIR(root.stat().st_mode)

@@ -27,6 +27,7 @@ LAYOUTS: Mapping[str, tuple[str, str]] = {
     "mpdd": ("flawsmith.data.layouts.mpdd:MpddLayout", "MPDD, 6 kinds of painted metal parts"),
     "wfdd": ("flawsmith.data.layouts.wfdd:WfddLayout", "WFDD, 4 woven fabrics"),
     "mtd": ("flawsmith.data.layouts.mtd:MtdLayout", "magnetic tiles, official folders MT_Free … MT_Uneven"),
+    "manifest": ("flawsmith.data.layouts.manifest:ManifestLayout", "a list of images: CSV, Parquet or JSON Lines"),
     "elpv": ("flawsmith.data.layouts.elpv:ElpvLayout", "solar cells, from the package elpv-dataset or a checkout of it"),
 }
 """Name → (target, summary)."""

@@ -39,6 +39,12 @@ class Layout(BaseModel, ABC):
     known: ClassVar[bool] = False
     """Whether it is the form of one published data set: where such a layout fits, `auto` does not look at the general ones."""
 
+    scans: ClassVar[bool] = True
+    """Whether the names in the folder are looked at; where not, `read` is given an empty tree with the root."""
+
+    sought: ClassVar[bool] = True
+    """Whether `auto` asks if it fits; where not, it is used only by name."""
+
     @abstractmethod
     def fits(self, tree: Tree) -> tuple[str, ...]:
         """Why the folder is of this kind, one sentence per possible reading; empty where it is not."""
