@@ -43,7 +43,8 @@ from flawsmith.core.seeding import Seed
 from flawsmith.data import load
 from flawsmith.data.dataset import Dataset
 from flawsmith.data.resize import resize_image, resize_mask
-from flawsmith.data.splits import make_split, support_set
+from flawsmith.data.splits import make_split
+from flawsmith.data.support import support_set
 from flawsmith.synthesis import build
 from flawsmith.synthesis.gallery import contact_sheet
 from flawsmith.synthesis.sets import synthesize

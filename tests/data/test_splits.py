@@ -12,7 +12,8 @@ from flawsmith.core.samples import Sample
 from flawsmith.data import load
 from flawsmith.data.dataset import Dataset
 from flawsmith.data.policies import POLICIES
-from flawsmith.data.splits import Split, hold_out, make_split, support_set
+from flawsmith.data.splits import Split, hold_out, make_split
+from flawsmith.data.support import support_set
 
 
 class NoSource:

@@ -8,7 +8,8 @@ from flawsmith.core.samples import ArraySource, Sample
 from flawsmith.core.seeding import Seed
 from flawsmith.data import load
 from flawsmith.data.dataset import Dataset
-from flawsmith.data.splits import hold_out, make_split, support_set
+from flawsmith.data.splits import hold_out, make_split
+from flawsmith.data.support import support_set
 from flawsmith.synthesis.sets import replay, synthesize
 from flawsmith.synthesis.sources import sources_of
 from flawsmith.synthesis.writing import write_set
@@ -95,7 +96,7 @@ def test_none_starts_from_every_normal_outside_the_folders_own_test(tiles):
     data = pool([("one", 3, 1), ("two", 2, 0)])
     sources = sources_of(data, "p", "none")
     assert sources.support.ids == ids(s for s in data.samples if s.is_normal)
-    assert sources.to_json() == {"policy": "none", "seed": 0, "digest": None}
+    assert sources.to_json() == {"policy": "none", "seed": 0, "digest": None, "options": {}, "flags": []}
     assert sources_of(data, "p").left == 3
     assert sources_of(tiles, "tiles", "none").support == sources_of(tiles, "tiles").support
     assert sources_of(tiles, "tiles").left == 1

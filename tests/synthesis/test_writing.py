@@ -55,7 +55,8 @@ def test_a_set_on_disk_is_what_it_says(tiles, tmp_path):
     assert header["format"] == 1
     assert header["data"]["licence"]
     assert set(header["trained_on"]["tiles"]) == made.supports["tiles"].ids
-    assert header["split"] == {"tiles": {"policy": "folder", "seed": 2, "digest": make_split(tiles, seed=2).digest}}
+    told = {"policy": "folder", "seed": 2, "digest": make_split(tiles, seed=2).digest, "options": {}, "flags": []}
+    assert header["split"] == {"tiles": told}
     assert header["recipe"]["n"] == 12
     sheet = cv2.imread(str(tmp_path / "out" / "contact_sheet.png"))
     assert sheet.shape[0] > 300

@@ -10,7 +10,8 @@ import pytest
 from flawsmith.cli.app import run
 from flawsmith.core.errors import DataError, NeedUnmet, UsageError
 from flawsmith.data import load
-from flawsmith.data.splits import make_split, support_set
+from flawsmith.data.splits import make_split
+from flawsmith.data.support import support_set
 from flawsmith.inspection.training import train
 from flawsmith.synthesis import writing
 from flawsmith.synthesis.sets import replay, synthesize

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flawsmith.cli.options import (
+    DEFECT_SHOTS,
+    SPLITS,
     AsJson,
     DataFolder,
     Debug,
@@ -39,17 +41,19 @@ SplitPolicy = Annotated[
     str,
     typer.Option(
         "--split",
-        help="Whose normals to start from: those that train learns from with the same --split and --seed (auto, folder, grouped, "
-        "random, mtd-group, elpv-blocks). Of a folder of good pictures alone, auto keeps a fifth for the test. none: every "
-        "normal outside the folder's own test side.",
+        metavar="POLICY",
+        help="Whose normals to start from: those that train learns from with the same --split and --seed. Of a folder of good "
+        "pictures alone, auto keeps a fifth for the test. none: every normal outside the folder's own test side. Otherwise: "
+        f"{SPLITS}.",
     ),
 ]
 DefectShots = Annotated[
-    int,
+    str,
     typer.Option(
         "--defect-shots",
+        metavar="K",
         help="Real anomalies of each defect for the methods that use them, such as cutpaste_by_mask: those that train draws with "
-        "the same --split, --seed and --defect-shots, and does not test on.",
+        f"the same --split, --seed and --defect-shots, and does not test on. {DEFECT_SHOTS[0].upper()}{DEFECT_SHOTS[1:]}.",
     ),
 ]
 MixingPolicy = Annotated[
@@ -99,7 +103,7 @@ def synth(
     layout: LayoutName = "auto",
     product: ProductName = None,
     split: SplitPolicy = "auto",
-    defect_shots: DefectShots = 0,
+    defect_shots: DefectShots = "0",
     mixing: MixingPolicy = "choice",
     mask_shape: MaskShape = None,
     foreground: ForegroundRule = None,
@@ -166,7 +170,8 @@ def _lines(made: SyntheticSet, written: WrittenSet) -> str:
 
 
 def _warnings(made: SyntheticSet) -> list[str]:
-    return list(dict.fromkeys(warning for heritage in made.heritages().values() for warning in heritage.warnings))
+    flags = (f"the split {flag}" for sources in made.sources.values() for flag in sources.flags)
+    return list(dict.fromkeys((*flags, *(warning for heritage in made.heritages().values() for warning in heritage.warnings))))
 
 
 def _where_from(made: SyntheticSet) -> list[str]:

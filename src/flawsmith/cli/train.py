@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from flawsmith.cli.options import (
+    DEFECT_SHOTS,
+    SPLITS,
     AsJson,
     DataFolder,
     Debug,
@@ -34,8 +36,23 @@ Ratio = Annotated[float, typer.Option("--ratio", help="Share of anomalies among 
 RatioMode = Annotated[str, typer.Option("--ratio-mode", help="bernoulli: a coin for each item; stratified: exact all along.")]
 Rotate = Annotated[str, typer.Option("--rotation", help="Of training images before synthesis: none, draem, slight, full.")]
 Photometry = Annotated[float, typer.Option("--photometry", help="Strength of brightness and contrast jitter, 0 to 1.")]
-Shots = Annotated[int | None, typer.Option("--shots", help="Use only so many normals.", show_default=False)]
-DefectShots = Annotated[int, typer.Option("--defect-shots", help="Use so many real anomalies of each defect.")]
+Shots = Annotated[
+    str | None,
+    typer.Option(
+        "--shots",
+        metavar="K",
+        help="Use only so many normals: a number, drawn by the seed, or first:K in file order.",
+        show_default=False,
+    ),
+]
+DefectShots = Annotated[
+    str,
+    typer.Option(
+        "--defect-shots",
+        metavar="K",
+        help=f"Learn from so many real anomalies of each defect, which then leave the test: {DEFECT_SHOTS}.",
+    ),
+]
 RealShare = Annotated[
     float | None,
     typer.Option(
@@ -44,7 +61,7 @@ RealShare = Annotated[
         show_default=False,
     ),
 ]
-SplitPolicy = Annotated[str, typer.Option("--split", help="auto, folder, grouped, random, mtd-group, elpv-blocks.")]
+SplitPolicy = Annotated[str, typer.Option("--split", metavar="POLICY", help=f"Who is trained on and tested: {SPLITS}.")]
 Steps = Annotated[int | None, typer.Option("--steps", help="Optimiser steps; default: the detector's own.", show_default=False)]
 Seconds = Annotated[float | None, typer.Option("--seconds", help="Stop training after so long.", show_default=False)]
 FalseAlarms = Annotated[float, typer.Option("--false-alarms", help="Accepted share of good parts called defective.")]
@@ -62,7 +79,7 @@ def train(
     rotation: Rotate = "none",
     photometry: Photometry = 0.0,
     shots: Shots = None,
-    defect_shots: DefectShots = 0,
+    defect_shots: DefectShots = "0",
     real_share: RealShare = None,
     product: ProductName = None,
     split: SplitPolicy = "auto",
@@ -81,6 +98,7 @@ def train(
     Example: flawsmith train tiles/ --detector memseg --synth draem,cutpaste --out models/tiles
     """
     from flawsmith.data import load
+    from flawsmith.data.splits import record_of
     from flawsmith.inspection.training import recipe_of, train_recipe
 
     recipe = recipe_of(
@@ -107,15 +125,18 @@ def train(
     inspector = train_recipe(load(folder, layout), recipe, out, overwrite=overwrite, command=typed_command())
     document = {
         "out": str(out),
+        "split": record_of(inspector.split),
         "threshold": inspector.threshold.to_json(),
         "metrics": dict(inspector.metrics),
         "warnings": list(inspector.origin.warnings),
     }
     warnings = "".join(f"\nbeware: {warning}" for warning in inspector.origin.warnings)
-    tested = inspector.split.counts()["test"]
+    sides = inspector.split.counts()
+    tested = sides["test"]
+    told = ", ".join(f"{place} {count}" for place, count in sides.items() if count)
     then = f"evaluate {out} {folder} --report report.html" if tested else f"predict {out} IMAGES --out findings"
     lines = (
         f"{out}: {detector} trained in {inspector.metrics['train_seconds']:.1f} s; threshold {inspector.threshold.value:.4g}, "
-        f"{inspector.threshold.source}{warnings}\nnext: flawsmith {then}"
+        f"{inspector.threshold.source}\nsplit {inspector.split.policy}: {told}{warnings}\nnext: flawsmith {then}"
     )
     show(lines, document, as_json)

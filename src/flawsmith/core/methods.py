@@ -77,4 +77,4 @@ def describe_invalid(what: str, error: ValidationError) -> str:
     """One line for pydantic's first complaint: the parameter, the value seen, what was expected."""
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "parameters"
-    return f"{what}: parameter {where} is {first.get('input')!r}; expected: {first['msg']}"
+    return f"{what}: parameter {where} is {first.get('input')!r}; expected: {first['msg'].removeprefix('Value error, ')}"

@@ -16,6 +16,7 @@ from flawsmith.core.errors import BadParameter, DamagedFile, UnknownName, UsageE
 from flawsmith.core.files import canonical_json, sha256_bytes, write_text
 from flawsmith.core.hybrids import HYBRID_PREFIX, HYBRIDS
 from flawsmith.core.methods import MethodRecipe, describe_invalid
+from flawsmith.core.shots import Shots
 
 RatioMode = Literal["bernoulli", "stratified"]
 Rotation = Literal["none", "draem", "slight", "full"]
@@ -87,8 +88,8 @@ class SynthesisRecipe(Recipe):
         defect: the kind wanted, when the caller decides.
         product: one product, or None for all.
         layout: how the folder is read.
-        split: policy of the split from whose training side normals are taken; `none`: there is no split.
-        defect_shots: number of real anomalies per defect to work from, drawn as a training draws them.
+        split: policy of the split from whose training side normals are taken, or a split's file; `none`: there is no split.
+        defect_shots: real anomalies per defect to work from, drawn as a training draws them: a number, or words (`core.shots`).
         mixing: `choice`, each image's method drawn by weight; `concat`, `n` images of each method, over the normals in order.
         mask_shape: words for the families that each image's mask is drawn from, when the caller decides where; None: the method.
     """
@@ -101,9 +102,14 @@ class SynthesisRecipe(Recipe):
     product: str | None = None
     layout: str = "auto"
     split: str = "auto"
-    defect_shots: int = Field(default=0, ge=0)
+    defect_shots: int | str = 0
     mixing: Mixing = "choice"
     mask_shape: str | None = None
+
+    @field_validator("defect_shots", mode="before")
+    @classmethod
+    def _check_defect_shots(cls, value: Any) -> int | str:
+        return Shots.parse(value).spelled()
 
     @field_validator("mixing")
     @classmethod
@@ -126,9 +132,9 @@ class TrainingRecipe(Recipe):
         pool: number of distinct stream items; None: endless.
         product: which product; None where there is one.
         layout: how the folder is read.
-        split: split policy; `auto`: the data's own, else grouped.
-        shots: number of normals; None: all.
-        defect_shots: number of real anomalies per defect, 0: none.
+        split: split policy, or a split's file; `auto`: the data's own, else grouped.
+        shots: number of normals, or the first ones in file order (`first:4`); None: all.
+        defect_shots: real anomalies per defect: a number, or words (`core.shots`); 0: none.
         validation_share: share of the training normals held out for the threshold; None: a tenth, and more where there are few.
         false_alarms: accepted share of good parts called defective, sets the threshold.
         steps: optimiser steps; None: the detector's own number.
@@ -148,13 +154,26 @@ class TrainingRecipe(Recipe):
     product: str | None = None
     layout: str = "auto"
     split: str = "auto"
-    shots: int | None = Field(default=None, ge=1)
-    defect_shots: int = Field(default=0, ge=0)
+    shots: int | str | None = None
+    defect_shots: int | str = 0
     validation_share: float | None = Field(default=None, ge=0, lt=1)
     false_alarms: float = Field(default=0.05, gt=0, lt=1)
     steps: int | None = Field(default=None, ge=1)
     seconds: float | None = Field(default=None, gt=0)
     seed: int = 0
+
+    @field_validator("shots", mode="before")
+    @classmethod
+    def _check_shots(cls, value: Any) -> int | str | None:
+        shots = None if value is None else Shots.parse(value)
+        if shots is not None and (not shots or shots.third):
+            raise ValueError("a number of at least 1, or first:K")
+        return None if shots is None else shots.spelled()
+
+    @field_validator("defect_shots", mode="before")
+    @classmethod
+    def _check_defect_shots(cls, value: Any) -> int | str:
+        return Shots.parse(value).spelled()
 
     @field_validator("mixing")
     @classmethod

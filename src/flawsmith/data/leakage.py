@@ -28,8 +28,8 @@ from flawsmith.core.seeding import Seed
 from flawsmith.core.synthesizer import Heritage
 from flawsmith.data.dataset import Dataset
 from flawsmith.data.fingerprints import Fingerprint, NearIndex, fingerprint, turned_digest
+from flawsmith.data.naming import ends_of, meant_by
 from flawsmith.data.problems import SHOWN, Problem, collect, raise_errors
-from flawsmith.data.tree import IMAGE_SUFFIXES, split_suffix
 
 BACKGROUND_PAIRS = 4000
 LEAST_RATIO = 5.0
@@ -117,8 +117,8 @@ def check_heritage(dataset: Dataset, heritage: Heritage, who: str) -> tuple[str,
     Raises:
         DataError: E_SYNTHETIC, with every such photograph.
     """
-    ends = _ends(dataset.samples)
-    found = [*(ends.get(name, []) for name in sorted(heritage.ids)), *(_meant(name, ends) for name in sorted(heritage.names))]
+    ends = ends_of(dataset.samples)
+    found = [*(ends.get(name, []) for name in sorted(heritage.ids)), *(meant_by(name, ends) for name in sorted(heritage.names))]
     known = [photographs for photographs in found if photographs]
     learned = [s for s in dataset.samples if s.split == "test" and (s.defect, s.id.split("/", 3)[-1]) in heritage.real]
     tested = [photographs[0] for photographs in known if _sides(photographs) == {"test"}] + learned
@@ -136,24 +136,6 @@ def check_heritage(dataset: Dataset, heritage: Heritage, who: str) -> tuple[str,
     of = sum(sample.split == "val" and sample.is_normal for sample in dataset.samples)
     told = f"{who} brings pictures made from {held_out} of the {of} normals that are held out for the threshold"
     return (*heritage.warnings, told)
-
-
-def _ends(samples: Iterable[Sample]) -> Mapping[str, list[Sample]]:
-    """Every end of an id that begins at one of its parts → the samples with that end."""
-    ends: dict[str, list[Sample]] = defaultdict(list)
-    for sample in samples:
-        parts = sample.id.split("/")
-        for start in range(len(parts)):
-            ends["/".join(parts[start:])].append(sample)
-    return dict(ends)
-
-
-def _meant(name: str, ends: Mapping[str, list[Sample]]) -> list[Sample]:
-    """The samples that a part of a path may mean: those of its longest end that is an end of an id."""
-    stem, suffix = split_suffix(name)
-    parts = (stem if suffix in IMAGE_SUFFIXES else name).split("/")
-    told = ("/".join(parts[start:]) for start in range(len(parts)))
-    return next((ends[end] for end in told if end in ends), [])
 
 
 def find_leaks(dataset: Dataset, prints: Mapping[str, Fingerprint] | None = None) -> LeakageReport:

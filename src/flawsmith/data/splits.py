@@ -1,4 +1,7 @@
-"""Splits: one function makes them all, seeded and by whole groups, and a file keeps them."""
+"""Splits: one function makes them all, seeded and by whole groups, and a file keeps them.
+
+What a method may learn from within one is drawn in `flawsmith.data.support`.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from flawsmith.core.errors import BadParameter, DamagedFile, DataError, UnknownName, nearest_of
-from flawsmith.core.files import canonical_json, read_json, sha256_bytes, write_json
-from flawsmith.core.samples import Sample, SupportSet
+from flawsmith.core.files import canonical_json, read_json, sha256_bytes, sha256_file, write_json
+from flawsmith.core.samples import Sample
 from flawsmith.data.dataset import Dataset
-from flawsmith.data.policies import POLICIES, Place, by_hash
+from flawsmith.data.policies import PLACES, POLICIES, Option, Options, Place, by_hash
 
 FORMAT = 1
 AUTO = "auto"
-PLACES: tuple[Place, ...] = ("train", "val", "test", "dropped")
+STORED = ".json"
+"""How the name of a split's file ends."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Split:
         product: the product, or None for all.
         assignment: sample id → train, val, test or dropped.
         flags: what a reader of results must know, such as a leak that the policy permits.
-        options: of the policy, and of what was done to the split later.
+        options: of the policy (of a file its SHA-256), and of what was done to the split later.
     """
 
     policy: str
@@ -40,7 +44,7 @@ class Split:
     product: str | None
     assignment: Mapping[str, Place] = field(repr=False, hash=False)
     flags: tuple[str, ...] = ()
-    options: Mapping[str, float] = field(default_factory=dict, hash=False)
+    options: Options = field(default_factory=dict, hash=False)
 
     @cached_property
     def digest(self) -> str:
@@ -89,7 +93,9 @@ class Split:
             told = content.pop("sha256")
             if content.pop("format") != FORMAT:
                 raise DamagedFile(f"{path} has another format; expected format {FORMAT}: make the split again")
-            split = cls(**{**content, "flags": tuple(content["flags"])})
+            split = cls(**{**content, "flags": tuple(map(str, content["flags"]))})
+            if not set(split.assignment.values()) <= set(PLACES):
+                raise TypeError(f"a place is none of {', '.join(PLACES)}")
         except (AttributeError, KeyError, TypeError) as error:
             raise DamagedFile(f"{path} is no split ({error}); expected a file written by flawsmith: make it again") from error
         if split.digest != told:
@@ -106,24 +112,30 @@ class Split:
         Raises:
             DataError: E_SPLIT: the split names images that the data set no longer has.
         """
-        there = {sample.id for sample in dataset.samples}
-        products = set(dataset.products)
-        gone = [
-            name
-            for name, place in self.assignment.items()
-            if place != "dropped" and name not in there and name.partition("/")[0] in products
-        ]
-        if gone:
-            raise DataError(
-                "E_SPLIT",
-                f"{dataset.root} has no {gone[0]} ({len(gone)} images of the stored split are gone); expected the folder that "
-                f"was split: restore it or make a new split",
-                gone,
-            )
+        self.refuse_gone(dataset)
         samples = tuple(self._placed(dataset.samples))
         new = sum(sample.id not in self.assignment for sample in dataset.samples)
         notes = (f"{new} images are not in the split and were left out",) if new else ()
         return replace(dataset, samples=samples, notes=(*dataset.notes, *notes))
+
+    def refuse_gone(self, dataset: Dataset) -> None:
+        """Refuse a folder that lacks images of this split.
+
+        Raises:
+            DataError: E_SPLIT, with the ids of the images that are gone, or where not one image of the folder is in the split.
+        """
+        there = {sample.id for sample in dataset.samples}
+        products = set(dataset.products)
+        kept = [name for name, place in self.assignment.items() if place != "dropped"]
+        gone = [name for name in kept if name not in there and name.partition("/")[0] in products]
+        if gone or (kept and there.isdisjoint(kept)):
+            first = (gone or kept)[0]
+            raise DataError(
+                "E_SPLIT",
+                f"{dataset.root} has no {first} ({len(gone or kept)} images of the stored split are gone); expected the folder "
+                f"that was split: restore it or make a new split",
+                gone or kept,
+            )
 
     def _placed(self, samples: Iterable[Sample]) -> Iterable[Sample]:
         for sample in samples:
@@ -140,17 +152,23 @@ class Split:
         mine = (sample for sample in dataset.samples if product in (None, sample.product))
         return [sample for sample in mine if self.assignment.get(sample.id) == place]
 
-    def moved(self, ids: Iterable[str], place: Place, **options: float) -> Split:
-        """The same split with some samples elsewhere, and `options` noted."""
-        return replace(self, assignment={**self.assignment, **dict.fromkeys(ids, place)}, options={**self.options, **options})
+    def moved(self, ids: Iterable[str], place: Place, flags: Iterable[str] = (), **options: Option) -> Split:
+        """The same split with some samples elsewhere, and `flags` and `options` noted."""
+        return replace(
+            self,
+            assignment={**self.assignment, **dict.fromkeys(ids, place)},
+            flags=tuple(dict.fromkeys((*self.flags, *flags))),
+            options={**self.options, **options},
+        )
 
 
-def make_split(dataset: Dataset, policy: str = AUTO, *, seed: int = 0, product: str | None = None, **options: float) -> Split:
+def make_split(dataset: Dataset, policy: str = AUTO, *, seed: int = 0, product: str | None = None, **options: Option) -> Split:
     """Split a data set.
 
     Args:
         dataset: what to split.
         policy: a name of `POLICIES`, or `auto`: the folder's own train and test where they are, else the data set's default.
+            Options may follow it, as in `grouped:test_share=0.3`. A name that ends in `.json` is a split's file, taken as it is.
         seed: any integer, 0 among them.
         product: one product; None: all.
         options: of the policy, such as test_share=0.2.
@@ -158,48 +176,148 @@ def make_split(dataset: Dataset, policy: str = AUTO, *, seed: int = 0, product: 
     Raises:
         UnknownName: no such policy or product.
         BadParameter: no such option, one outside its range, or no seed.
-        DataError: a product without training normals (E_EMPTY_SPLIT), or an anomaly in a training folder (E_ANOMALY_IN_TRAIN).
+        DamagedFile: the split's file is missing or was changed.
+        DataError: a product without training normals (E_EMPTY_SPLIT), an anomaly in a training folder (E_ANOMALY_IN_TRAIN),
+            fewer images than the policy asks for (E_FEW), or images that the file or the list names are gone (E_SPLIT).
     """
     if not isinstance(seed, int) or isinstance(seed, bool):
         raise BadParameter(f"seed is {seed!r}; expected an integer, 0 among them: a split is always seeded")
     chosen = dataset.of(product=product)
-    name = _policy_name(chosen, policy)
-    settings = _settings(name, options)
+    if is_stored(policy):
+        return _stored(chosen, Path(policy), options)
+    told, spelled = parse_policy(policy)
+    name = policy_of(chosen, told)
+    settings = _settings(name, {**spelled, **options})
     assignment = POLICIES[name].assign(chosen.samples, seed, settings)
     flags = (*chosen.flags, *_flags(chosen, name, assignment))
-    split = Split(name, seed, dataset.name, product, assignment, flags, settings)
+    split = Split(name, seed, dataset.name, product, assignment, flags, _without_paths(settings))
     _refuse_untrainable(chosen, split)
     return split
 
 
-def _policy_name(dataset: Dataset, policy: str) -> str:
-    if policy == AUTO:
-        own = any(sample.split in ("train", "test") for sample in dataset.samples)
-        return "folder" if own else dataset.default_split
-    if policy not in POLICIES:
-        raise UnknownName("split policy", policy, (AUTO, *POLICIES))
-    return policy
+def is_stored(policy: str) -> bool:
+    """Whether `policy` names a split's file."""
+    return policy.endswith(STORED) and "=" not in policy
 
 
-def _settings(policy: str, options: Mapping[str, float]) -> dict[str, float]:
+def parse_policy(text: str) -> tuple[str, dict[str, Option]]:
+    """(name, options) of `grouped` or `grouped:test_share=0.3`; a value that is no number stays text.
+
+    Raises:
+        BadParameter: an option without a value.
+    """
+    name, _, rest = text.partition(":")
+    options: dict[str, Option] = {}
+    for part in (part for part in rest.split(",") if part):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise BadParameter(f"split {text!r} is malformed; expected NAME:OPTION=VALUE, as in grouped:test_share=0.3")
+        options[key.strip()] = _number_or_text(value.strip())
+    return name, options
+
+
+def _number_or_text(value: str) -> Option:
+    try:
+        return int(value) if value.isdecimal() else float(value)
+    except ValueError:
+        return value
+
+
+def refuse_unknown_policy(policy: str, more: tuple[str, ...] = ()) -> None:
+    """Refuse a name that is neither a policy, `auto`, one of `more`, nor a file.
+
+    Raises:
+        UnknownName: no such policy.
+        BadParameter: an option without a value.
+    """
+    known = (AUTO, *more, *POLICIES)
+    name = parse_policy(policy)[0]
+    if not is_stored(policy) and name not in known:
+        raise UnknownName("split policy", name, known, f"or the file of a split, as in split{STORED}")
+
+
+def with_absolute_files(policy: str) -> str:
+    """The same policy with the paths of its files whole, so that a recipe means the same in every folder."""
+    if is_stored(policy):
+        return str(Path(policy).resolve())
+    name, options = parse_policy(policy)
+    if name not in POLICIES or not options:
+        return policy
+    told = [
+        f"{key}={Path(str(value)).resolve() if isinstance(POLICIES[name].options.get(key), str) else value}"
+        for key, value in options.items()
+    ]
+    return f"{name}:{','.join(told)}"
+
+
+def policy_of(dataset: Dataset, name: str) -> str:
+    """The policy that a name means for a data set.
+
+    Raises:
+        UnknownName: none.
+    """
+    refuse_unknown_policy(name)
+    if name != AUTO:
+        return name
+    own = any(split in ("train", "test") for _, split, _ in dataset.counts())
+    return "folder" if own and dataset.default_split != "supervised" else dataset.default_split
+
+
+def _settings(policy: str, options: Options) -> dict[str, Option]:
     known = POLICIES[policy].options
     for option, value in options.items():
         if option not in known:
             raise BadParameter(f"split policy {policy} has no option {option!r}; {nearest_of(option, list(known))}")
-        if not value >= 0 or (option == "test_share" and value >= 1):
+        if isinstance(known[option], str):
+            continue
+        if isinstance(value, str) or not value >= 0 or (option == "test_share" and value >= 1):
             limit = "0 ≤ share < 1" if option == "test_share" else "a number of at least 0"
             raise BadParameter(f"split policy {policy}: {option} is {value!r}; expected {limit}")
-    return {**known, **options}
+    settings = {**known, **options}
+    missing = next((option for option, value in settings.items() if value == ""), None)
+    if missing:
+        raise BadParameter(f"split policy {policy} needs {missing}; expected a file, as in {policy}:{missing}=list.txt")
+    return settings
+
+
+def _without_paths(settings: Options) -> dict[str, Option]:
+    """The options with the SHA-256 of a file in place of its path, which differs from machine to machine."""
+    return {key: f"sha256:{sha256_file(Path(value))}" if isinstance(value, str) else value for key, value in settings.items()}
 
 
 def _flags(dataset: Dataset, policy: str, assignment: Mapping[str, Place]) -> tuple[str, ...]:
+    caveat = (POLICIES[policy].caveat,) if POLICIES[policy].caveat else ()
     if POLICIES[policy].whole_groups:
-        return ()
+        return caveat
+    torn = torn_groups(dataset, assignment)
+    groups = len({sample.group for sample in dataset.samples})
+    told = f"leaks near-duplicates: {len(torn)} of {groups} groups are on both sides of this {policy} split"
+    return (told, *caveat) if torn else caveat
+
+
+def torn_groups(dataset: Dataset, assignment: Mapping[str, Place]) -> frozenset[str]:
+    """The groups that are not all in one place; what is dropped counts, for it may be learned from."""
     sides: dict[str, set[str]] = defaultdict(set)
     for sample in dataset.samples:
         sides[sample.group].add(assignment[sample.id])
-    torn = sum(len(places) > 1 for places in sides.values())
-    return (f"leaks near-duplicates: {torn} of {len(sides)} groups are on both sides of this {policy} split",) if torn else ()
+    return frozenset(group for group, places in sides.items() if len(places) > 1)
+
+
+def _stored(dataset: Dataset, path: Path, options: Options) -> Split:
+    """The split in a file, if it is one of this data set."""
+    if options:
+        raise BadParameter(f"{path} is a stored split and takes no options (such as {next(iter(options))}); expected it alone")
+    split = Split.load(path)
+    split.refuse_gone(dataset)
+    stray = [sample.source.location for sample in split.on(dataset, "train") if not sample.is_normal]
+    if stray:
+        raise DataError(
+            "E_ANOMALY_IN_TRAIN",
+            f"{path} trains on {stray[0]}, an anomaly ({len(stray)} such images); expected normals: make the split again",
+            stray,
+        )
+    _refuse_untrainable(dataset, split)
+    return split
 
 
 def _refuse_untrainable(dataset: Dataset, split: Split) -> None:
@@ -211,6 +329,18 @@ def _refuse_untrainable(dataset: Dataset, split: Split) -> None:
                 f"image (of a group without defects): add good images, or check what the good folder is called",
                 [dataset.root],
             )
+
+
+def record_of(split: Split) -> dict[str, Any]:
+    """What every result says of its split: policy, seed, digest, options, flags and the number of images on each side."""
+    return {
+        "policy": split.policy,
+        "seed": split.seed,
+        "digest": split.digest,
+        "options": dict(split.options),
+        "flags": list(split.flags),
+        **split.counts(),
+    }
 
 
 def hold_out(split: Split, dataset: Dataset, share: float, seed: int = 0, *, support: Iterable[Sample] = ()) -> Split:
@@ -263,80 +393,3 @@ def _nearest_to(share: float, total: int, sizes: Mapping[str, int]) -> list[str]
             chosen.append(group)
             held += size
     return chosen or sorted(sizes, key=lambda group: sizes[group])[:1]
-
-
-def support_set(
-    dataset: Dataset, split: Split, *, product: str, shots: int | None = None, defect_shots: int = 0, seed: int = 0
-) -> tuple[SupportSet, Split]:
-    """What a method may learn from, and the split without it.
-
-    `shots` normals are drawn from the training normals, and the others leave training. `defect_shots` anomalies of each defect
-    are drawn, first from dropped ones whose groups are trained on anyway, then from the tested ones; of these the whole group
-    leaves the test.
-
-    Args:
-        dataset: the samples.
-        split: which of them are trained on.
-        product: whose.
-        shots: number of normals; None: all.
-        defect_shots: number of real anomalies of each defect.
-        seed: of the draw; a smaller number of shots is a part of a larger one.
-
-    Raises:
-        DataError: E_FEW, with the numbers.
-        UnknownName: no such product.
-    """
-    mine = dataset.of(product=product)
-    normals = [sample for sample in split.on(mine, "train") if sample.is_normal]
-    chosen = normals if shots is None else _draw(normals, shots, seed, f"training normals of {product}", "--shots")
-    anomalies = [drawn for defect in mine.defects() for drawn in _draw_defect(mine, split, defect, defect_shots, seed)]
-    kept = {sample.id for sample in chosen}
-    if shots is not None:
-        split = split.moved((sample.id for sample in normals if sample.id not in kept), "dropped", shots=shots)
-    if anomalies:
-        split = _without(dataset, split, anomalies, defect_shots)
-    return SupportSet(tuple(chosen), tuple(anomalies), product=product, dataset=dataset.name), split
-
-
-def draw_anomalies(samples: list[Sample], k: int, seed: int, defect: str) -> list[Sample]:
-    """`k` of the anomalies of one kind, in the order of the hash that shots are drawn by.
-
-    Raises:
-        DataError: E_FEW: there are fewer.
-    """
-    return _draw(samples, k, seed, f"anomalies of the kind {defect}", "--defect-shots")
-
-
-def _draw(samples: list[Sample], k: int, seed: int, what: str, option: str) -> list[Sample]:
-    if k < 0 or len(samples) < k:
-        raise DataError(
-            "E_FEW",
-            f"{k} {what} were asked for and there are {len(samples)}; expected at most that: lower {option} or add images",
-        )
-    wanted = set(by_hash([sample.id for sample in samples], seed, "shots")[:k])
-    return [sample for sample in samples if sample.id in wanted]
-
-
-def _draw_defect(dataset: Dataset, split: Split, defect: str, k: int, seed: int) -> list[Sample]:
-    if k == 0:
-        return []
-    trained = {split.group_of(sample) for sample in split.on(dataset, "train")}
-    dropped = [sample for sample in split.on(dataset, "dropped") if sample.defect == defect and split.group_of(sample) in trained]
-    tested = [sample for sample in split.on(dataset, "test") if sample.defect == defect]
-    if len(dropped) + len(tested) < k:
-        return draw_anomalies(dropped + tested, k, seed, defect)
-    first = draw_anomalies(dropped, min(k, len(dropped)), seed, defect)
-    return first + draw_anomalies(tested, k - len(first), seed, defect)
-
-
-def _without(dataset: Dataset, split: Split, anomalies: list[Sample], k: int) -> Split:
-    groups = {split.group_of(sample) for sample in anomalies}
-    tested = split.on(dataset, "test")
-    leaving = [sample.id for sample in tested if split.group_of(sample) in groups]
-    left = [sample for sample in tested if split.group_of(sample) not in groups]
-    if not any(not sample.is_normal for sample in left):
-        raise DataError(
-            "E_FEW",
-            f"{k} shots of each defect leave no anomaly to test on in {dataset.root}; expected some: lower --defect-shots",
-        )
-    return split.moved(leaving, "dropped", defect_shots=k)

@@ -40,7 +40,8 @@ from flawsmith.data.dataset import Dataset
 from flawsmith.data.fingerprints import turned_digest
 from flawsmith.data.leakage import check_heritage, check_leakage
 from flawsmith.data.resize import resize_image
-from flawsmith.data.splits import Split, hold_out, make_split, support_set
+from flawsmith.data.splits import Split, hold_out, make_split, with_absolute_files
+from flawsmith.data.support import support_set
 from flawsmith.inspection.inspector import FINGERPRINT, MARKER, Inspector, Origin
 from flawsmith.inspection.thresholds import find_threshold
 from flawsmith.learning.loop import CHECKPOINT, LOG
@@ -121,6 +122,7 @@ def _spelled_out(recipe: TrainingRecipe) -> TrainingRecipe:
                 WeightedMethod(method=with_absolute_folders(build_synthesizer(m.method).recipe()), weight=m.weight)
                 for m in recipe.synth
             ),
+            "split": with_absolute_files(recipe.split),
         }
     )
 
@@ -226,6 +228,13 @@ def _prepare(data: Dataset, recipe: TrainingRecipe) -> _Prepared:
     support, split = support_set(
         data, whole, product=data.products[0], shots=recipe.shots, defect_shots=recipe.defect_shots, seed=recipe.seed
     )
+    if recipe.defect_shots and not support.anomalies:
+        raise DataError(
+            "E_FEW",
+            f"{recipe.defect_shots} real anomalies of each defect were asked for and {data.root} has none; expected some: add "
+            f"them, or leave out --defect-shots",
+            [data.root],
+        )
     share = _validation_share(recipe, len(support.normals))
     split = hold_out(split, data, share, recipe.seed, support=support.anomalies)
     applied = split.apply(data)

@@ -21,10 +21,11 @@ from flawsmith.core.registry import build_synthesizer, synthesizers
 from flawsmith.core.requests import Anomaly, Provenance, Request
 from flawsmith.core.samples import GOOD, Sample, SupportSet
 from flawsmith.core.seeding import Seed
+from flawsmith.core.shots import Shots
 from flawsmith.core.synthesizer import Heritage, Synthesizer, check_needs, heritage_of, together
 from flawsmith.data.dataset import Dataset
 from flawsmith.data.resize import resize_image
-from flawsmith.data.splits import AUTO
+from flawsmith.data.splits import AUTO, with_absolute_files
 from flawsmith.synthesis import build, confined
 from flawsmith.synthesis.asked_masks import AskedMask, asked_mask
 from flawsmith.synthesis.folders import refuse_textures_from, with_absolute_folders
@@ -143,7 +144,7 @@ def synthesize(
     product: str | None = None,
     defect: str | None = None,
     split: str = AUTO,
-    defect_shots: int = 0,
+    defect_shots: int | str = 0,
     mixing: str = "choice",
     mask_shape: str | None = None,
     foreground: str | None = None,
@@ -163,9 +164,9 @@ def synthesize(
         size: side to which normals are resized, pixels; None: as they are.
         product: one product; None: all, in turn.
         defect: name of the defect; None: the method's own.
-        split: policy as in `train`; `none`: every normal outside the folder's own test and validation sides.
+        split: policy or file as in `train`; `none`: every normal outside the folder's own test and validation sides.
         defect_shots: real anomalies of each defect for the methods that use them: those that `train` draws with the same split,
-            seed and number. Anomalies on the folder's own train side join them.
+            seed and number or words (`core.shots`). Anomalies on the folder's own train side join them.
         mixing: of several methods: `choice` draws each image's by weight; `concat` makes `n` images with each of them, over the
             normals in order, as ASBench does with `n` the number of normals.
         mask_shape: words for families of masks, as in `line:small`; each defect then lies in a mask drawn for it. None: the
@@ -197,7 +198,7 @@ def synthesize(
         "defect": defect,
         "product": product,
         "layout": data.layout,
-        "split": split,
+        "split": with_absolute_files(split),
     }
     fields |= {"methods": spelled, "defect_shots": defect_shots, "mixing": mixing, "mask_shape": mask_shape}
     recipe = SynthesisRecipe.parse(fields, "synthesis")
@@ -219,7 +220,7 @@ def synthesize(
     return SyntheticSet(recipe, sources, about)
 
 
-def pastes_references(methods: Sequence[Synthesizer], defect_shots: int = 0) -> bool:
+def pastes_references(methods: Sequence[Synthesizer], defect_shots: int | str = 0) -> bool:
     """Whether any of the methods works from real anomalies of the support set; a set made before may hold its own.
 
     Raises:
@@ -318,7 +319,7 @@ def replay(line: str | Mapping[str, Any], data: Dataset) -> Anomaly:
         seed = Seed.from_json(dict(provenance.seed))
         method = MethodRecipe.model_validate(provenance.recipe)
     with _as_damage():
-        shots = int(record.get("defect_shots", 0))
+        shots = Shots.parse(record.get("defect_shots", 0)).spelled()
     policy = str(record.get("split", AUTO))
     support = sources_of(data, normal.product, policy, seed.root, references=True, defect_shots=shots).support
     synthesizer = build_synthesizer(method).fit(support)

@@ -44,6 +44,7 @@ from flawsmith.core.memory import keep_freed_memory
 from flawsmith.core.progress import track
 from flawsmith.core.requests import Anomaly
 from flawsmith.core.samples import GOOD, Sample
+from flawsmith.core.shots import Shots
 from flawsmith.data.dataset import Dataset
 from flawsmith.data.splits import AUTO
 from flawsmith.synthesis.asked_masks import AskedMask
@@ -251,7 +252,7 @@ def write_anomaly(
     folder: Path,
     clean: bool,
     split: str,
-    defect_shots: int = 0,
+    defect_shots: int | str = 0,
     asked: AskedMask | None = None,
 ) -> dict[str, Any]:
     """Write one anomaly's files and return its manifest line.
@@ -383,7 +384,7 @@ def write_replay(
     product, index, hashes = _told(record)
     anomaly = replay(record, data)
     with new_folder(out, replaceable=MANIFEST if overwrite else None) as staging:
-        started = (str(record.get("split", AUTO)), int(record.get("defect_shots", 0)))
+        started = (str(record.get("split", AUTO)), Shots.parse(record.get("defect_shots", 0)).spelled())
         again = write_anomaly(anomaly, product, index, staging, clean, *started, AskedMask.from_json(record.get("asked_mask")))
         for kind in compared(record, again):
             if again["files"][kind]["sha256"] != hashes[kind]:

@@ -1,0 +1,237 @@
+"""What a method may learn from within a split: some normals, perhaps a few real anomalies, and the split without them.
+
+How many and which is told as `flawsmith.core.shots` spells it. First thirds are those of the generators that learn from
+anomalies: DFMGAN, AnomalyDiffusion (sjtuplayer/anomalydiffusion, `ldm/data/personalized.py`, `unet_utils/data_loader.py`) and
+SeaS (HUST-SLOW/SeaS, `datasets/seas_dataset.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from flawsmith.core.errors import BadParameter, DataError
+from flawsmith.core.samples import Sample, SupportSet
+from flawsmith.core.shots import THIRDS, Shots
+from flawsmith.data.dataset import Dataset
+from flawsmith.data.fingerprints import turned_digest
+from flawsmith.data.naming import without_suffix
+from flawsmith.data.policies import by_hash
+from flawsmith.data.splits import Split
+
+
+def support_set(
+    dataset: Dataset,
+    split: Split,
+    *,
+    product: str,
+    shots: int | str | None = None,
+    defect_shots: int | str = 0,
+    seed: int = 0,
+) -> tuple[SupportSet, Split]:
+    """What a method may learn from, and the split without it.
+
+    `shots` normals are drawn from the training normals, and the others leave training. `defect_shots` anomalies of each defect
+    are drawn, first from dropped ones whose groups are not tested, then from the tested ones; of these the whole group leaves
+    the test. A first third is one of all anomalies of a defect; the whole third leaves the test, even where fewer are learned
+    from. Defects that stand for several at once (`Dataset.combined`) are drawn for first thirds only.
+
+    Args:
+        dataset: the samples.
+        split: which of them are trained on.
+        product: whose.
+        shots: number of normals, or `first:K`; None: all.
+        defect_shots: number of real anomalies of each defect, or words (`flawsmith.core.shots`).
+        seed: of the draw; a smaller number of shots is a part of a larger one.
+
+    Raises:
+        BadParameter: shots that cannot be read.
+        DataError: E_FEW, with the numbers, or no anomaly left to test on.
+        UnknownName: no such product.
+    """
+    mine = dataset.of(product=product)
+    normals = [sample for sample in split.on(mine, "train") if sample.is_normal]
+    wanted = None if shots is None else shots_of(shots)
+    chosen = normals if wanted is None else _draw(normals, wanted, seed, f"training normals of {product}", "--shots")
+    real = shots_of(defect_shots)
+    kept = {sample.id for sample in chosen}
+    if wanted is not None:
+        unused = (sample.id for sample in normals if sample.id not in kept)
+        split = split.moved(unused, "dropped", shots=wanted.spelled())
+    anomalies: list[Sample] = []
+    if real and mine.defects():
+        taken = [_taken(mine, split, defect, real, seed) for defect in _drawn_defects(mine, real)]
+        anomalies = [sample for of_defect in taken for sample in of_defect.learned]
+        split = _without(dataset, split, taken, real)
+    return SupportSet(tuple(chosen), tuple(anomalies), product=product, dataset=dataset.name), split
+
+
+def shots_of(value: int | str) -> Shots:
+    """Shots from a number or words.
+
+    Raises:
+        BadParameter: neither.
+    """
+    try:
+        return Shots.parse(value)
+    except ValueError as error:
+        raise BadParameter(f"shots are {value!r}; expected {error}") from error
+
+
+def split_third(names: Iterable[str], policy: str = "floor") -> tuple[list[str], list[str]]:
+    """(the first third, the rest) of the files of one defect, by the first number in each stem, then by the stem.
+
+    Nothing is drawn, and the order of the input does not count. One name at least is learned from, and of two or more one at
+    least is left, unless the policy is `all`.
+
+    Args:
+        names: of files, or ids; with or without their suffix.
+        policy: `floor` max(⌊n/3⌋, 1), `ceil` ⌈n/3⌉, `inclusive` ⌊n/3⌋ + 1 (as AnomalyDiffusion's released code takes them, whose
+            test holds the last of them too), `all` n.
+
+    Raises:
+        BadParameter: no such policy.
+        DataError: no names (E_FEW), or one stem twice (E_AMBIGUOUS_PAIR).
+    """
+    if policy not in THIRDS:
+        raise BadParameter(f"first third {policy!r} is unknown; expected one of: {', '.join(THIRDS)}")
+    given = list(names)
+    if not given:
+        raise DataError("E_FEW", "the first third of 0 images was asked for; expected at least 1: add images of the defect")
+    twice = [stem for stem, count in Counter(map(without_suffix, given)).items() if count > 1]
+    if twice:
+        raise DataError(
+            "E_AMBIGUOUS_PAIR",
+            f"{twice[0]} is the stem of several images ({len(twice)} such stems); expected one image of each stem: remove one",
+            twice,
+        )
+    order = sorted(given, key=_by_number)
+    n = len(order)
+    size = {"floor": max(n // 3, 1), "ceil": -(-n // 3), "inclusive": n // 3 + 1, "all": n}[policy]
+    size = size if policy == "all" else min(size, max(n - 1, 1))
+    return order[:size], order[size:]
+
+
+def _by_number(name: str) -> tuple[float, str, str]:
+    stem = without_suffix(name).rpartition("/")[2]
+    digits = re.search(r"[0-9]+", stem)
+    return (int(digits[0]) if digits else float("inf"), stem, name)
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """The anomalies of one defect that are learned from, those that leave the test, and how many there are."""
+
+    defect: str
+    learned: list[Sample]
+    leaving: list[Sample]
+    of: int
+
+
+def _drawn_defects(dataset: Dataset, real: Shots) -> tuple[str, ...]:
+    return tuple(defect for defect in dataset.defects() if real.third or defect not in dataset.combined)
+
+
+def _taken(dataset: Dataset, split: Split, defect: str, real: Shots, seed: int) -> _Taken:
+    mine = [sample for sample in dataset.samples if sample.defect == defect]
+    free = [sample for sample in mine if split.assignment.get(sample.id) in ("test", "dropped")]
+    if real.third:
+        third = _third_of(free, real)
+        learned = third if real.number is None else _draw(third, real, seed, f"anomalies of the first third of {defect}", OPTION)
+        return _Taken(defect, learned, third, len(free))
+    held_out = {split.group_of(sample) for place in ("test", "val") for sample in split.on(dataset, place)}
+    aside = [s for s in free if split.assignment[s.id] == "dropped" and split.group_of(s) not in held_out]
+    tested = [sample for sample in free if split.assignment[sample.id] == "test"]
+    asked = int(real.number or 0)
+    if len(aside) + len(tested) < asked:
+        draw_anomalies(aside + tested, real, seed, defect)  # says so
+    learned = draw_anomalies(aside, Shots(min(asked, len(aside)), real.first), seed, defect)
+    learned += draw_anomalies(tested, Shots(asked - len(learned), real.first), seed, defect)
+    return _Taken(defect, learned, learned, len(free))
+
+
+OPTION = "--defect-shots"
+
+
+def _third_of(samples: Sequence[Sample], real: Shots) -> list[Sample]:
+    by_id = {sample.id: sample for sample in samples}
+    return [by_id[name] for name in split_third(by_id, real.third or "floor")[0]] if by_id else []
+
+
+def draw_anomalies(samples: Sequence[Sample], shots: Shots, seed: int, defect: str) -> list[Sample]:
+    """So many of the anomalies of one kind: in the order of the hash that shots are drawn by, or the first in file order.
+
+    Raises:
+        DataError: E_FEW: there are fewer.
+    """
+    if shots.third:
+        third = _third_of(samples, shots)
+        return third if shots.number is None else _draw(third, shots, seed, f"anomalies of the first third of {defect}", OPTION)
+    return _draw(samples, shots, seed, f"anomalies of the kind {defect}", OPTION)
+
+
+def _draw(samples: Sequence[Sample], shots: Shots, seed: int, what: str, option: str) -> list[Sample]:
+    k = int(shots.number or 0)
+    if len(samples) < k:
+        raise DataError(
+            "E_FEW",
+            f"{k} {what} were asked for and there are {len(samples)}; expected at most that: lower {option} or add images",
+        )
+    if shots.first:
+        return list(samples[:k])
+    wanted = set(by_hash([sample.id for sample in samples], seed, "shots")[:k])
+    return [sample for sample in samples if sample.id in wanted]
+
+
+def _without(dataset: Dataset, split: Split, taken: Sequence[_Taken], real: Shots) -> Split:
+    """The split once the groups of the anomalies taken have left the test."""
+    groups = {split.group_of(sample) for of_defect in taken for sample in of_defect.leaving}
+    tested = split.on(dataset, "test")
+    leaving = [sample.id for sample in tested if split.group_of(sample) in groups]
+    left = [sample for sample in tested if split.group_of(sample) not in groups]
+    if taken and real.third != "all" and not any(not sample.is_normal for sample in left):
+        raise DataError(
+            "E_FEW",
+            f"{real.spelled()} shots of each defect leave no anomaly to test on in {dataset.root}; expected some: lower {OPTION}",
+        )
+    flags = _flags_of_thirds(taken, real, left) if real.third and taken else ()
+    return split.moved(leaving, "dropped", flags, defect_shots=real.spelled())
+
+
+def _flags_of_thirds(taken: Sequence[_Taken], real: Shots, left: Sequence[Sample]) -> tuple[str, ...]:
+    """What a reader of results must know of a first third."""
+    number = sum(len(of_defect.leaving) for of_defect in taken)
+    told = [
+        f"leaves the first third of each defect ({real.third}, {number} images) out of the test, for they are learned from: "
+        f"comparable only with results that leave them out too"
+    ]
+    if real.third == "inclusive":
+        seen = sum(of_defect.of > 1 for of_defect in taken)
+        told.append(
+            f"takes one image more of each defect than AnomalyDiffusion leaves out of its test: its released generator has seen "
+            f"{seen} images that it tests on, and here they are not tested"
+        )
+    bare = [of_defect.defect for of_defect in taken if not any(sample.defect == of_defect.defect for sample in left)]
+    if bare:
+        told.append(f"has no image left to test of {', '.join(bare)}")
+    return tuple(told)
+
+
+def refuse_copies(learned: Iterable[Sample], tested: Iterable[Sample]) -> None:
+    """Refuse anomalies to learn from that are, perhaps turned, among those that are tested; every picture is decoded once.
+
+    Raises:
+        DataError: E_DUPLICATE, with the files.
+    """
+    known = {turned_digest(sample.image()): sample for sample in learned}
+    twice = [(known[digest], sample) for sample in tested if (digest := turned_digest(sample.image())) in known]
+    if twice:
+        first, other = twice[0]
+        raise DataError(
+            "E_DUPLICATE",
+            f"{first.source.location} is learned from and, perhaps turned, the same picture as {other.source.location}, which is "
+            f"tested ({len(twice)} such); expected each picture on one side of the split: remove one",
+            [sample.source.location for pair in twice for sample in pair],
+        )
