@@ -1,4 +1,4 @@
-"""The generator of miniature data sets, as a fixture, since tests are no package."""
+"""The generators of miniature data sets, as fixtures, since tests are no package."""
 
 import importlib.util
 from pathlib import Path
@@ -10,6 +10,14 @@ import pytest
 @pytest.fixture(scope="session")
 def trees() -> ModuleType:
     spec = importlib.util.spec_from_file_location("flawsmith_test_trees", Path(__file__).with_name("trees.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def miniatures() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("flawsmith_test_miniatures", Path(__file__).with_name("miniatures.py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -83,7 +83,7 @@ class Mvtec3dLayout(ValidatedLayout):
         return self._files(product, HEIGHTS)
 
     def _files(self, product: Folder, name: str) -> Iterator[str]:
-        for _, kind in self.folders_of(product):
+        for _, kind in super().folders_of(product):
             if name in kind.folders:
                 yield from kind.folders[name].all_images()
 
