@@ -1,15 +1,20 @@
-"""Pixel metrics beyond the standard ones, by name: `score_maps(…, metrics=["pixel_iou_max"])`."""
+"""Metrics beyond the standard ones, by name: `score_maps(…, metrics=["pixel_iou_max", "pixel_iou@0.5"])`."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from flawsmith.core.errors import UnknownName
-from flawsmith.metrics.ranking import best_f1
-from flawsmith.metrics.records import MetricValue, ProtocolRecord
+from flawsmith.core.errors import BadParameter, UnknownName
+from flawsmith.metrics.iou import best_f1_over_grid, best_iou, iou_at, mean_iou_over_grid, oracle_iou
+from flawsmith.metrics.ranking import steps_by_label
+from flawsmith.metrics.records import MetricValue, ProtocolRecord, Reason
 from flawsmith.metrics.steps import Steps
 from flawsmith.metrics.testset import CheckedSet
+from flawsmith.metrics.trapezoid import trapezoid_precision
+
+MIN_MAX = {"scale": "min-max over the test set", "positive": "strictly above the threshold"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,16 +36,92 @@ class Measured:
     fpr_limit: float
     record: ProtocolRecord
 
+    @property
+    def parameter(self) -> str:
+        """What follows `@` in the id."""
+        return self.metric.partition("@")[2]
 
-def _iou_max(measured: Measured) -> float:
-    """The largest pooled IoU over all thresholds: F1max/(2 − F1max)."""
-    assert measured.pixels is not None
-    f1 = best_f1(measured.pixels)[0]
-    return f1 / (2 - f1)
+    @property
+    def steps(self) -> Steps:
+        """The pixels' step function where the metric is defined."""
+        assert self.pixels is not None
+        return self.pixels
 
 
-EXTRA: Mapping[str, Callable[[Measured], float]] = {"pixel_iou_max": _iou_max}
-"""Id → how to compute it where it is defined; what follows `@` in an id is its parameter."""
+def _iou_at(measured: Measured) -> MetricValue:
+    value = iou_at(measured.data, float(measured.parameter))
+    return MetricValue(value, None, replace(measured.record, curve="one threshold"))
+
+
+def _iou_max(measured: Measured) -> MetricValue:
+    return MetricValue(best_iou(measured.steps), None, replace(measured.record, curve="every score"))
+
+
+def _iou_oracle(measured: Measured) -> MetricValue:
+    data = measured.data
+    used = [i for i in range(len(data.labels)) if data.usable[i] and data.labels[i]]
+    record = replace(
+        measured.record,
+        curve="every score of each image",
+        images=len(used),
+        normals=0,
+        anomalies=len(used),
+        pixels=sum(data.pixels(i) for i in used),
+    )
+    return MetricValue(oracle_iou(data), None, record)
+
+
+def _mean_iou(measured: Measured) -> MetricValue:
+    return _scaled(measured, mean_iou_over_grid(measured.data), "0.2…0.8 step 0.1")
+
+
+def _f1_grid(measured: Measured) -> MetricValue:
+    return _scaled(measured, best_f1_over_grid(measured.data), "0…1 step 0.05")
+
+
+def _scaled(measured: Measured, value: float, curve: str) -> MetricValue:
+    record = replace(measured.record, curve=curve, details={**measured.record.details, **MIN_MAX})
+    return MetricValue(value, "constant" if math.isnan(value) else None, record)
+
+
+def _pixel_trapezoid(measured: Measured) -> MetricValue:
+    return MetricValue(trapezoid_precision(measured.steps), None, replace(measured.record, curve="trapezoid"))
+
+
+def _image_trapezoid(measured: Measured) -> MetricValue:
+    data = measured.data
+    steps = steps_by_label(data.scores, data.labels)
+    record = replace(
+        measured.record,
+        curve="trapezoid",
+        mask_rule=None,
+        image_score=data.image_score,
+        images=len(data.labels),
+        normals=steps.negatives,
+        anomalies=steps.positives,
+        pixels=0,
+        positive_pixels=0,
+        regions=0,
+        excluded=0,
+    )
+    if steps.reason is not None:
+        return MetricValue(math.nan, steps.reason, record)
+    return MetricValue(trapezoid_precision(steps), None, record)
+
+
+EXTRA: Mapping[str, Callable[[Measured], MetricValue]] = {
+    "pixel_iou": _iou_at,
+    "pixel_iou_max": _iou_max,
+    "pixel_iou_oracle": _iou_oracle,
+    "pixel_miou_.2_.8": _mean_iou,
+    "pixel_f1max_grid": _f1_grid,
+    "pixel_aupr_trapezoid": _pixel_trapezoid,
+    "image_aupr_trapezoid": _image_trapezoid,
+}
+"""Id → how to compute it; what follows `@` in an id is its parameter. Those of pixels are called where they are defined."""
+
+ANY_BACKGROUND = frozenset({"pixel_iou"})
+"""Metrics of pixels that say something without a single background pixel."""
 
 
 def refuse_unknown(metric: str, standard: tuple[str, ...]) -> None:
@@ -48,14 +129,33 @@ def refuse_unknown(metric: str, standard: tuple[str, ...]) -> None:
 
     Raises:
         UnknownName: naming the nearest.
+        BadParameter: `pixel_iou` without a threshold, or a parameter where none belongs.
     """
-    if metric not in standard and metric.partition("@")[0] not in EXTRA:
+    name, at, parameter = metric.partition("@")
+    if metric in standard:
+        return
+    if name not in EXTRA and name not in standard:
         raise UnknownName("metric", metric, (*standard, *EXTRA))
+    if name != "pixel_iou" and at:
+        raise BadParameter(f"metric {metric!r} has a parameter; expected {name!r}")
+    if name == "pixel_iou" and not _is_number(parameter):
+        raise BadParameter(f"metric {metric!r} has no threshold; expected a finite number after @, such as pixel_iou@0.5")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def measure_extra(measured: Measured) -> MetricValue:
     """One extra metric, or NaN with the reason."""
-    reason = "no_masks" if measured.pixels is None else measured.pixels.reason
-    if reason is not None:
-        return MetricValue(float("nan"), reason, measured.record)
-    return MetricValue(EXTRA[measured.metric.partition("@")[0]](measured), None, measured.record)
+    name = measured.metric.partition("@")[0]
+    reason = None if name.startswith("image") else _undefined(measured, name)
+    return EXTRA[name](measured) if reason is None else MetricValue(math.nan, reason, measured.record)
+
+
+def _undefined(measured: Measured, name: str) -> Reason | None:
+    reason: Reason | None = "no_masks" if measured.pixels is None else measured.pixels.reason
+    return None if reason == "no_negative" and name in ANY_BACKGROUND else reason

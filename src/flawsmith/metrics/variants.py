@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from flawsmith.core.arrays import Mask
 from flawsmith.core.errors import UnknownName
+from flawsmith.metrics.grids import background_of, counts_above, span_of, used_images
 from flawsmith.metrics.overlap import check_connectivity, check_limit, label_regions, overlap_area
 from flawsmith.metrics.records import Reason
 from flawsmith.metrics.steps import Floats, Steps, area_up_to, steps_of
@@ -54,11 +55,6 @@ class _Case:
     data: CheckedSet
     connectivity: int
     limit: float
-
-    def images(self) -> Iterator[tuple[NDArray[Any], Mask | None]]:
-        """Map and mask of each image whose pixels count."""
-        for i in np.flatnonzero(self.data.usable).tolist():
-            yield self.data.map(i), self.data.mask(i)
 
 
 def variant_area(name: str, data: CheckedSet, *, connectivity: int = 8, limit: float = 0.3) -> float:
@@ -122,7 +118,7 @@ def _dilated(case: _Case) -> Measured:
 
 def _uniform_area(case: _Case, scale: Callable[[Floats], Floats], grow: int = 1) -> Measured:
     """Points of the curve below the limit, their false-positive rates scaled, integrated by trapezoids."""
-    low, high = _span(case)
+    low, high = span_of(case.data)
     if low == high:
         return math.nan, "constant"
     rate, overlap = _uniform_curve(case, np.linspace(low, high, LEVELS, endpoint=False), grow)
@@ -134,31 +130,19 @@ def _uniform_area(case: _Case, scale: Callable[[Floats], Floats], grow: int = 1)
     return float(np.sum(np.diff(x) * (y[1:] + y[:-1])) / 2), None
 
 
-def _span(case: _Case) -> tuple[float, float]:
-    ends = [(float(values.min()), float(values.max())) for values, _ in case.images()]
-    return min(low for low, _ in ends), max(high for _, high in ends)
-
-
 def _uniform_curve(case: _Case, thresholds: Floats, grow: int) -> tuple[Floats, Floats]:
     """Share of the background above each threshold, and mean overlap of the regions; strictly above counts."""
     above = np.zeros(len(thresholds), np.int64)
     covered, regions, background = np.zeros(len(thresholds)), 0, 0
-    for values, mask in case.images():
-        outside = values.ravel() if mask is None else values[~mask]
-        above += _counts_above(outside, thresholds)
+    for values, mask in used_images(case.data):
+        outside = background_of(values, mask)
+        above += counts_above(outside, thresholds)
         background += len(outside)
         if mask is not None:
             for scores in _scores_by_region(_grown(values, grow), mask, case.connectivity):
-                covered += _counts_above(scores, thresholds) / len(scores)
+                covered += counts_above(scores, thresholds) / len(scores)
                 regions += 1
     return above / background, covered / regions
-
-
-def _counts_above(values: NDArray[Any], thresholds: Floats) -> NDArray[np.int64]:
-    """How many values lie strictly above each threshold."""
-    passed = np.searchsorted(thresholds, values.astype(np.float64), "left")  # number of thresholds below each value
-    reached = np.bincount(passed, minlength=len(thresholds) + 1)
-    return (len(values) - np.cumsum(reached)[:-1]).astype(np.int64)
 
 
 def _grown(values: NDArray[Any], side: int) -> NDArray[Any]:
@@ -189,8 +173,8 @@ def _sorted_background(case: _Case, dtype: Any = None) -> NDArray[Any]:
     used = np.flatnonzero(data.usable).tolist()
     scores = np.empty(sum(data.pixels(i) - data.defect_pixels(i) for i in used), dtype or data.dtype)
     filled = 0
-    for values, mask in case.images():
-        outside = values.ravel() if mask is None else values[~mask]
+    for values, mask in used_images(case.data):
+        outside = background_of(values, mask)
         scores[filled : filled + len(outside)] = outside
         filled += len(outside)
     scores.sort()
@@ -199,7 +183,7 @@ def _sorted_background(case: _Case, dtype: Any = None) -> NDArray[Any]:
 
 def _region_scores(case: _Case) -> Iterator[NDArray[Any]]:
     """Scores of each region, ascending."""
-    for values, mask in case.images():
+    for values, mask in used_images(case.data):
         if mask is not None:
             yield from _scores_by_region(values, mask, case.connectivity)
 
@@ -244,16 +228,17 @@ def _resampled(case: _Case) -> Measured:
     area is divided by the last sample's rate. Where samples before the last lie beyond the limit, as with coarse scores,
     the area can exceed 1. torchmetrics' sigmoid on maps outside 0…1 is not applied.
 
-    Every region costs a sort of the background.
+    Every region costs a sort of the background within the limit.
     """
     background = _sorted_background(case)
     regions = list(_region_scores(case))
-    size = int(np.count_nonzero(_roc(np.sort(np.concatenate(regions)), background)[0] <= case.limit))
+    ground = _Ground.of(background, case.limit)
+    size = int(np.count_nonzero(ground.roc(np.sort(np.concatenate(regions)))[0] <= case.limit))
     if size < 2:
         return math.nan, "no_curve"
     rates, overlaps = np.zeros(size), np.zeros(size)
     for scores in regions:
-        rate, overlap = _resampled_roc(scores, background, size, case.limit)
+        rate, overlap = _resampled_roc(*ground.roc(scores), size, case.limit)
         rates += rate
         overlaps += overlap
     rates, overlaps = rates / len(regions), overlaps / len(regions)
@@ -261,23 +246,43 @@ def _resampled(case: _Case) -> Measured:
     return float(np.trapezoid(overlaps[order], rates[order]) / rates[-1]), None
 
 
-def _roc(positives: NDArray[Any], background: NDArray[Any]) -> tuple[Floats, Floats]:
-    """False and true-positive rates from (0, 0), a point per distinct score; both inputs ascend."""
-    thresholds = np.unique(np.concatenate((positives, background)))[::-1]
-    rate = (len(background) - np.searchsorted(background, thresholds, "left")) / len(background)
-    found = (len(positives) - np.searchsorted(positives, thresholds, "left")) / len(positives)
-    return np.concatenate(([0.0], rate)), np.concatenate(([0.0], found))
+@dataclass(frozen=True, eq=False)
+class _Ground:
+    """The background as far as the curve up to the limit needs it: to the first rate beyond.
+
+    Args:
+        scores: the highest, ascending.
+        floor: the next lower score; -inf where there is none.
+        count: number of all background pixels.
+    """
+
+    scores: NDArray[Any]
+    floor: float
+    count: int
+
+    @classmethod
+    def of(cls, background: NDArray[Any], limit: float) -> _Ground:
+        kept = min(len(background), int(limit * len(background)) + 2)
+        first = int(np.searchsorted(background, background[len(background) - kept], "left"))
+        return cls(background[first:], float(background[first - 1]) if first else -math.inf, len(background))
+
+    def roc(self, positives: NDArray[Any]) -> tuple[Floats, Floats]:
+        """False and true-positive rates from (0, 0), a point per distinct score above the floor; `positives` ascend."""
+        near = positives[np.searchsorted(positives, self.floor, "right") :]
+        thresholds = np.unique(np.concatenate((near, self.scores)))[::-1]
+        rate = (len(self.scores) - np.searchsorted(self.scores, thresholds, "left")) / self.count
+        found = (len(near) - np.searchsorted(near, thresholds, "left")) / len(positives)
+        return np.concatenate(([0.0], rate)), np.concatenate(([0.0], found))
 
 
-def _resampled_roc(scores: NDArray[Any], background: NDArray[Any], size: int, limit: float) -> tuple[Floats, Floats]:
-    rate, found = _roc(scores, background)
+def _resampled_roc(rate: Floats, found: Floats, size: int, limit: float) -> tuple[Floats, Floats]:
     end = int(np.searchsorted(rate, limit, "right"))  # points within the limit
     samples = np.arange(size, dtype=np.float64)
-    if rate[end - 1] == 0:  # nothing between 0 and the limit: all points of the first rate beyond it come along
+    if rate[end - 1] == 0:
+        # Nothing lies between 0 and the limit: all points of the first rate beyond it come along.
         end = int(np.searchsorted(rate, rate[end], "right"))
-    elif not np.isclose(
-        rate[end - 1], limit
-    ):  # one point beyond the limit comes along, and the last sample is moved to the limit
+    elif not np.isclose(rate[end - 1], limit):
+        # One point beyond the limit comes along, and the last sample is moved to where the rate is the limit.
         step = (size - 1) / end
         samples[-1] = size - 1 - step + step * (limit - rate[end - 1]) / (rate[end] - rate[end - 1])
         end += 1
