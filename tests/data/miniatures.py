@@ -239,6 +239,17 @@ def visa_seas(root: Path) -> Miniature:
     return _mvtec_form(Miniature(root, "visa"), products, ending="", called={"chunk of wax missing": "chunk_of_wax_missing"})
 
 
+def dtd(root: Path, classes: Sequence[str] = ("banded", "cracked", "dotted", "grid", "polka-dotted", "zigzagged")) -> trees.Tree:
+    """DTD as released: two textures of each class, and the lists that nobody reads."""
+    tree = trees.Tree(root)
+    for name in classes:
+        tree.images(f"images/{name}", [f"{name}_0001", f"{name}_0002"], ".jpg")
+    for number in (1, 2):
+        for part in ("train", "val", "test"):
+            tree.text(f"labels/{part}{number}.txt", "".join(f"{name}/{name}_000{number}.jpg\n" for name in classes))
+    return tree
+
+
 KNOWN = {
     "mvtec": mvtec,
     "mpdd": mpdd,

@@ -96,3 +96,42 @@ def test_a_foreground_for_all_leaves_those_alone_that_take_none():
 def test_a_foreground_that_nobody_takes_is_refused(methods, told):
     with pytest.raises(UsageError, match=rf"foreground=auto .*{told}"):
         confined(parse_methods(methods) if methods else (), "auto")
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp"])
+def test_a_copy_of_a_photograph_is_recognised_by_its_pixels(tiles, tmp_path, suffix):
+    import cv2
+    import numpy as np
+
+    pixels = cv2.imread(str(tiles.root / "test" / "good" / "t.png"))
+    folder = tmp_path / "textures"
+    (folder / "some").mkdir(parents=True)
+    cv2.imwrite(str(folder / "some" / f"renamed.{suffix}"), np.ascontiguousarray(np.rot90(pixels)))
+    cv2.imwrite(str(folder / f"other.{suffix}"), pixels // 2)
+    heritage = {"destseg": DeSTSeg(textures=str(folder)).heritage}
+    told = rf"some/renamed\.{suffix} is a copy of the photograph .*t\.png; expected other pictures.*textures=normals"
+    with pytest.raises(DataError, match=told) as caught:
+        refuse_textures_from(tiles, heritage)
+    assert caught.value.code == "E_SYNTHETIC"
+    (folder / "some" / f"renamed.{suffix}").unlink()
+    refuse_textures_from(tiles, heritage)
+
+
+def test_training_and_synthesis_refuse_a_copy_before_any_work(tiles, tmp_path, capsys):
+    import shutil
+
+    from flawsmith.cli.app import run
+
+    (tmp_path / "textures").mkdir()
+    shutil.copy(tiles.root / "test" / "good" / "t.png", tmp_path / "textures" / "innocent.png")
+    textures = f"draem.textures={tmp_path / 'textures'}"
+    data = str(tiles.root)
+    for command in (
+        ["synth", data, "--synth", "draem", "--set", textures, "-n", "2", "--out", str(tmp_path / "out")],
+        ["train", data, "--detector", "memseg", "--synth", "draem", "--set", textures, "--out", str(tmp_path / "out")],
+    ):
+        assert run(command) == 1
+        told = capsys.readouterr().err
+        assert told.startswith("flawsmith: E_SYNTHETIC: draem takes its textures from ")
+        assert "innocent.png is a copy of the photograph" in told
+        assert not (tmp_path / "out").exists()

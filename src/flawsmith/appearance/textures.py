@@ -19,6 +19,7 @@ from flawsmith.core.arrays import Image, freeze
 from flawsmith.core.errors import BadParameter, NeedUnmet, UnknownName
 from flawsmith.core.samples import Sample
 from flawsmith.core.seeding import Seed
+from flawsmith.data.dtd import dtd_images
 from flawsmith.data.reading import read_image
 from flawsmith.data.resize import resize_image
 from flawsmith.masks.foreground import is_path
@@ -179,6 +180,7 @@ def _open_folder(text: str) -> FolderTextures:
         raise BadParameter(
             f"textures is {text}, which is no folder; expected a folder of pictures: check the path or use procedural"
         )
+    root = dtd_images(root) or root  # DTD's own root beside its images: the same textures, under the same names
     found = (path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
     files = sorted(path.as_posix() for path in found if not any(part.startswith(".") for part in path.parts))
     if not files:

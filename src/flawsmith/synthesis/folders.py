@@ -11,7 +11,10 @@ from flawsmith.core.errors import DataError
 from flawsmith.core.files import canonical_json, sha256_bytes
 from flawsmith.core.methods import MethodRecipe
 from flawsmith.core.synthesizer import Heritage
+from flawsmith.data.copies import copies_of
 from flawsmith.data.dataset import Dataset
+from flawsmith.data.dtd import count_note
+from flawsmith.data.tree import IMAGE_SUFFIXES
 from flawsmith.masks.foreground import is_path
 
 PARAMETERS = ("textures", "foreground", "objects", "folder")
@@ -65,7 +68,9 @@ def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def refuse_textures_from(data: Dataset, heritages: Mapping[str, Heritage]) -> None:
-    """Refuse textures that lie in the folder of the photographs, those to be tested on among them, or are links to them.
+    """Refuse textures that are the photographs, those to be tested on among them: their folder, links to them, or copies of them.
+
+    A copy is known by its decoded pixels, in any lossless format, turned or mirrored; one that was compressed or resized is not.
 
     Args:
         data: the photographs.
@@ -84,6 +89,27 @@ def refuse_textures_from(data: Dataset, heritages: Mapping[str, Heritage]) -> No
                     f"test among them; expected other pictures: move it out, or set {name}.textures=normals for good parts",
                     [folder],
                 )
+        _refuse_copies(name, heritage.textures, data)
+
+
+def _refuse_copies(name: str, folders: Iterable[Path], data: Dataset) -> None:
+    for folder in folders:
+        pictures = sorted(_pictures(folder))
+        found = copies_of(pictures, data.samples)
+        if found:
+            copy, photograph = found[0]
+            more = f" ({len(found)} such pictures)" if len(found) > 1 else ""
+            raise DataError(
+                "E_SYNTHETIC",
+                f"{name} takes its textures from {folder}, where {copy.relative_to(folder)} is a copy of the photograph "
+                f"{photograph.source.location}{more}; expected other pictures, the test's are among the photographs: "
+                f"remove it, or set {name}.textures=normals for good parts",
+                [copy for copy, _ in found],
+            )
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return [folder / name for name, _ in _files(folder) if Path(name).suffix.lower() in IMAGE_SUFFIXES]
 
 
 def _overlap(one: Path, other: Path) -> bool:
@@ -105,4 +131,6 @@ def heritage_of_folders(parameters: Mapping[str, Any]) -> Heritage:
     named = {name: folder for name, value in parameters.items() if (folder := folder_named(name, value)) is not None}
     folders: Sequence[Path] = tuple(dict.fromkeys(named.values()))
     textures = (named["textures"],) if "textures" in named else ()
-    return Heritage(folders=tuple(folders), textures=textures, state=state_of(folders))
+    notes = (count_note(folder, len(_pictures(folder))) for folder in textures if folder.is_dir())
+    warnings = tuple(note for note in notes if note is not None)
+    return Heritage(folders=tuple(folders), textures=textures, state=state_of(folders), warnings=warnings)

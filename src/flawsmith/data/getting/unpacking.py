@@ -1,9 +1,9 @@
 """Unpacking an archive that somebody else made: only files and folders, only inside, only as much as declared.
 
 Every member is looked at before anything of it is written. Links are refused whole (a set of pictures has none, and a chain of
-links can lead anywhere), and so are devices, paths that leave the folder, two members of one name, and more files or bytes than the
-limits or than the archive itself declares. Modes, owners and times are not taken over. tarfile's `data_filter` (PEP 706) is asked
-as well.
+links can lead anywhere), and so are devices, paths that leave the folder, two members of one name, and more files or bytes than
+the limits or than the archive itself declares. Modes, owners and times are not taken over. tarfile's `data_filter` (PEP 706) is
+asked as well.
 """
 
 from __future__ import annotations

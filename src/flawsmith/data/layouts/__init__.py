@@ -29,6 +29,7 @@ LAYOUTS: Mapping[str, tuple[str, str]] = {
     "mtd": ("flawsmith.data.layouts.mtd:MtdLayout", "magnetic tiles, official folders MT_Free … MT_Uneven"),
     "manifest": ("flawsmith.data.layouts.manifest:ManifestLayout", "a list of images: CSV, Parquet or JSON Lines"),
     "elpv": ("flawsmith.data.layouts.elpv:ElpvLayout", "solar cells, from the package elpv-dataset or a checkout of it"),
+    "dtd": ("flawsmith.data.layouts.dtd:DtdLayout", "DTD: textures, which are read by --set METHOD.textures=./dtd alone"),
 }
 """Name → (target, summary)."""
 
