@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flawsmith.cli import data_get
-from flawsmith.cli.options import AsJson, DataFolder, Debug, LayoutName, ProductName
+from flawsmith.cli import data_get, data_split
+from flawsmith.cli.options import SPLITS, AsJson, DataFolder, Debug, LayoutName, ProductName
 from flawsmith.cli.output import help_when_bare, show
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Look at a folder of images, or get a published one.", rich_markup_mode=None)
 app.command("get")(data_get.get)
+app.command("split")(data_split.split)
 
 
 @app.callback(invoke_without_command=True)
@@ -34,13 +35,18 @@ def check(
     product: ProductName = None,
     masks: Annotated[bool, typer.Option("--masks", help="Require a mask for every anomaly.")] = False,
     headers: Annotated[bool, typer.Option("--headers", help="Read headers only: quick, finds no damaged pixels.")] = False,
+    split: Annotated[
+        str, typer.Option("--split", metavar="POLICY", help=f"The split whose sides and leaks are looked at: {SPLITS}.")
+    ] = "auto",
+    seed: Annotated[int, typer.Option("--seed", help="Root of the split's draws.")] = 0,
+    strict: Annotated[bool, typer.Option("--strict", help="An incomplete published data set (W_COUNT) is an error.")] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Say what is in DIR, what is wrong with it, and what to type next. Exit code 1 where something must be mended."""
     from flawsmith.data.checks import check as look
 
-    report = look(folder, layout, full=not headers, product=product, masks=masks)
+    report = look(folder, layout, full=not headers, product=product, masks=masks, split=split, seed=seed, strict=strict)
     shown = str(folder) if str(folder) == "elpv" else str(report.dataset.root)
     given = shlex.quote(shown) + ("" if layout == "auto" else f" --layout {shlex.quote(layout)}")
     following = _next(report, given, product)
@@ -68,7 +74,9 @@ def _lines(report: CheckReport, shown: str, following: str) -> str:
         f"licence  {data.licence}{f'; cite {data.citation}' if data.citation else ''}",
         f"sizes    {_sizes(report)}",
         f"modes    {', '.join(f'{mode} {count}' for mode, count in report.modes.items())}",
-        *(f"note     {note}" for note in data.notes),
+        *_masks(report),
+        *_groups(report),
+        *(f"note     {note}" for note in report.notes),
         "",
         *_table(report),
         "",
@@ -86,6 +94,37 @@ def _sizes(report: CheckReport) -> str:
     return f"{', '.join(told)}{f' and {len(report.sizes) - 4} more' if len(report.sizes) > 4 else ''}"
 
 
+def _masks(report: CheckReport) -> list[str]:
+    seen, lines = report.masks, []
+    if seen.encodings:
+        told = ", ".join(f"{count} read as {encoding}" for encoding, count in seen.encodings.items())
+        grey = f"; {len(seen.grey)} of them hold values between 0 and 255, which the threshold decides on" if seen.grey else ""
+        lines.append(f"masks    of defects: {told}{grey}")
+    if seen.blank:
+        lines.append(
+            f"blank    {len(seen.blank)} masks are blank as released: expected; these images count for image metrics alone"
+        )
+        lines += [f"         {name}" for name in seen.blank]
+    return lines
+
+
+def _groups(report: CheckReport) -> list[str]:
+    groups = report.groups
+    if groups is None:
+        return []
+    sizes = ", ".join(f"{count} of {size}" for size, count in list(groups.sizes.items())[:6])
+    more = f" and {len(groups.sizes) - 6} other sizes" if len(groups.sizes) > 6 else ""
+    mixed = f"; {groups.mixed} of them show normals and anomalies" if groups.mixed else ""
+    lines = [f"groups   {groups.groups} groups of images of one piece ({sizes}{more}){mixed}"]
+    if groups.torn is not None and groups.tested:
+        lines.append(
+            f"         a random split would tear {groups.torn} of {groups.groups} ({groups.torn / groups.groups:.0%}), and "
+            f"{groups.seen} of its {groups.tested} test images ({groups.seen / groups.tested:.0%}) would have one of their group "
+            f"in training"
+        )
+    return lines
+
+
 def _table(report: CheckReport) -> list[str]:
     rows = [("product", "split", "defect", "images", "masks")]
     rows += [(r["product"], r["split"], r["defect"], str(r["images"]), str(r["masks"] or "-")) for r in report.counts()]
@@ -99,10 +138,13 @@ def _table(report: CheckReport) -> list[str]:
 def _sides(report: CheckReport) -> list[str]:
     if report.split is None:
         return []
-    lines = [f"split    {report.split.policy}, seed 0"]
-    for row in report.sides():
+    lines = [f"split    {report.split.policy}, seed {report.split.seed}, SHA-256 {report.split.digest[:12]}"]
+    for row, shares in zip(report.sides(), report.shares(), strict=True):
         told = ", ".join(f"{count} {side.replace('_', ' ')}" for side, count in row.items() if side != "product")
-        lines.append(f"         {row['product']}: {told}")
+        tested = [
+            f"{share:.0%} of the {kind}" for kind in ("normals", "anomalies") if (share := shares[f"tested_{kind}"]) is not None
+        ]
+        lines.append(f"         {row['product']}: {told}; tested: {' and '.join(tested)}")
     return [*lines, *(f"         {flag}" for flag in report.split.flags), ""]
 
 
@@ -112,10 +154,10 @@ def _problems(title: str, problems: tuple[Problem, ...]) -> list[str]:
     lines = [f"{title}"] if problems else []
     for problem in problems:
         lines.append(f"  {problem.code}: {problem.line()}")
-        if len(problem.files) > 1:
-            lines += [f"    {name}" for name in problem.files[:SHOWN]]
-        if len(problem.files) > SHOWN:
-            lines.append(f"    … {len(problem.files) - SHOWN} more")
+        listed = [" | ".join(files) for files in problem.sets] or list(problem.files if len(problem.files) > 1 else ())
+        lines += [f"    {names}" for names in listed[:SHOWN]]
+        if len(listed) > SHOWN:
+            lines.append(f"    … {len(listed) - SHOWN} more")
     return [*lines, ""] if lines else []
 
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from flawsmith.core.errors import DataError
 from flawsmith.core.progress import track
-from flawsmith.core.samples import Sample
 from flawsmith.data.dataset import ANY_DEFECT, Dataset, missing_mask
-from flawsmith.data.fingerprints import Fingerprint, fingerprint
+from flawsmith.data.groups import GroupReport, group_report
 from flawsmith.data.layouts import AUTO
 from flawsmith.data.leakage import LeakageReport, find_leaks, proposal
 from flawsmith.data.loading import Opened, open_folder
+from flawsmith.data.looking import Looked, MasksSeen
 from flawsmith.data.problems import SHOWN, Problem, collect
-from flawsmith.data.reading import FileSource
-from flawsmith.data.splits import Split, make_split
+from flawsmith.data.splits import AUTO as AUTO_SPLIT
+from flawsmith.data.splits import Split, make_split, record_of
 
 IMBALANCE = 10
 """A defect with this many times fewer images than another is told."""
@@ -36,9 +36,12 @@ class CheckReport:
         problems: errors first, then warnings; each names all its files.
         unmatched: image files that are neither an image nor a mask of it.
         hidden: hidden files and folders that were ignored.
-        split: the split that `auto` makes with seed 0; None where none can be made.
-        leaks: the leakage test on that split; None where it was not run.
+        split: the split that was asked for; None where it cannot be made.
+        leaks: the leakage test on that split, without pixels where they were not decoded; None where there is no split.
         full: whether every pixel was decoded.
+        masks: what the masks of anomalies hold.
+        groups: photographs of one piece; None where each image is its own group.
+        notes: what a reader of the data should know.
     """
 
     dataset: Dataset
@@ -51,6 +54,9 @@ class CheckReport:
     split: Split | None
     leaks: LeakageReport | None
     full: bool
+    masks: MasksSeen
+    groups: GroupReport | None
+    notes: tuple[str, ...]
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -71,14 +77,24 @@ class CheckReport:
         ]
 
     def sides(self) -> list[dict[str, Any]]:
-        """One row per product: how many images the default split puts on each side."""
+        """One row per product: how many images the split puts on each side."""
         if self.split is None:
             return []
         rows: dict[str, Counter[str]] = {product: Counter() for product in self.dataset.products}
         for sample in self.dataset.samples:
-            place = self.split.assignment[sample.id]
+            place = self.split.assignment.get(sample.id, "dropped")
             rows[sample.product][f"{place}_{'normals' if sample.is_normal else 'anomalies'}"] += 1
         return [{"product": product, **dict(sorted(row.items()))} for product, row in rows.items()]
+
+    def shares(self) -> list[dict[str, Any]]:
+        """One row per product: the achieved shares of its normals and anomalies that are tested; None where it has none."""
+        return [
+            {
+                "product": row["product"],
+                **{f"tested_{kind}": _share_tested(row, kind) for kind in ("normals", "anomalies")},
+            }
+            for row in self.sides()
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as JSON values; file lists are cut after the first 20, with their full number beside."""
@@ -95,22 +111,37 @@ class CheckReport:
             "sizes": [{"height": h, "width": w, "images": n} for (h, w), n in self.sizes.items()],
             "modes": self.modes,
             "split": {
-                "policy": self.split.policy if self.split else None,
-                "flags": list(self.split.flags) if self.split else [],
+                **(record_of(self.split) if self.split else {"policy": None, "flags": []}),
                 "sides": self.sides(),
+                "shares": self.shares(),
             },
+            "masks": self.masks.to_json(),
+            "groups": self.groups.to_json() if self.groups else None,
             "errors": [problem.to_json() for problem in self.errors],
             "warnings": [problem.to_json() for problem in self.warnings],
             "unmatched": {"count": len(self.unmatched), "files": list(self.unmatched[:SHOWN])},
             "hidden": {"count": len(self.hidden), "files": list(self.hidden[:SHOWN])},
-            "notes": list(self.dataset.notes),
+            "notes": list(self.notes),
             "near_groups": proposal(self.leaks.near) if self.leaks else {},
             "full": self.full,
         }
 
 
+def _share_tested(row: Mapping[str, int], kind: str) -> float | None:
+    total = sum(count for side, count in row.items() if side.endswith(f"_{kind}"))
+    return row.get(f"test_{kind}", 0) / total if total else None
+
+
 def check(
-    root: str | Path, layout: str = AUTO, *, full: bool = True, product: str | None = None, masks: bool = False
+    root: str | Path,
+    layout: str = AUTO,
+    *,
+    full: bool = True,
+    product: str | None = None,
+    masks: bool = False,
+    split: str = AUTO_SPLIT,
+    seed: int = 0,
+    strict: bool = False,
 ) -> CheckReport:
     """Look at everything in a folder.
 
@@ -120,19 +151,23 @@ def check(
         full: decode every image and mask, and look for leaks; otherwise only headers are read.
         product: one product; None: all.
         masks: a mask is required for every anomaly.
+        split: policy or file of the split to look at.
+        seed: of the split.
+        strict: an incomplete known data set (W_COUNT) is an error.
 
     Raises:
         DataError: the folder cannot be read at all (E_ROOT), or fits no layout or several (E_LAYOUT).
-        UnknownName: no such layout or product.
-        BadParameter: no such layout option.
+        UnknownName: no such layout, product or split policy.
+        BadParameter: no such option.
+        DamagedFile: the split's file is missing or was changed.
     """
     opened = open_folder(root, layout)
     dataset = opened.found.dataset.of(product=product)
-    looked = _Looked()
+    looked = Looked()
     for sample in track(dataset.samples, "looking at images"):
         looked.at(sample, full)
-    split, refused = _default_split(dataset)
-    leaks = find_leaks(split.apply(dataset), looked.prints) if split is not None and full else None
+    made, refused = _split(dataset, split, seed)
+    leaks = _leaks(dataset, made, looked) if made is not None else None
     problems = collect(
         (
             *opened.found.problems,
@@ -141,6 +176,8 @@ def check(
             *_missing_masks(dataset, masks),
             *(leaks.problems if leaks else ()),
             *_as_a_whole(opened, dataset, looked),
+            *_counts(dataset, whole=product is None, strict=strict),
+            *(_empty_classes(dataset, looked) if full else ()),
         )
     )
     return CheckReport(
@@ -151,74 +188,34 @@ def check(
         problems,
         opened.found.unmatched,
         opened.tree.hidden,
-        split,
+        made,
         leaks,
         full,
+        looked.masks,
+        group_report(dataset),
+        (*dataset.notes, *_soft_labels(dataset)),
     )
 
 
-class _Looked:
-    """What was seen in the files so far."""
-
-    def __init__(self) -> None:
-        self.sizes: Counter[tuple[int, int]] = Counter()
-        self.modes: Counter[str] = Counter()
-        self.problems: list[Problem] = []
-        self.prints: dict[str, Fingerprint] = {}
-        self.grey: list[tuple[str, float]] = []
-
-    def at(self, sample: Sample, full: bool) -> None:
-        """Open one sample's image and masks."""
-        source = sample.source
-        assert isinstance(source, FileSource)
-        try:
-            header = source.header()
-            self.sizes[header.size] += 1
-            self.modes[header.mode] += 1
-            if header.mode == "CMYK":
-                told = f"{source.location} is CMYK and read as RGB; expected RGB: convert it to be sure of its colours"
-                self.problems.append(Problem("W_CMYK", told, (source.location,)))
-            if full:
-                self.prints[sample.id] = fingerprint(source.image())
-        except DataError as error:
-            self._note(error)
-            return
-        if full:
-            self._at_masks(source)
-
-    def _at_masks(self, source: FileSource) -> None:
-        marked = False
-        for mask in source.masks:
-            try:
-                regions, odd = source.read_regions(mask)
-            except DataError as error:
-                self._note(error)
-                return
-            marked = marked or any(region.mask.any() for region in regions)
-            if odd > 0:
-                self.grey.append((str(source.root / mask), odd))
-        if not source.masks:
-            return
-        if marked and source.defect == "good":
-            told = (
-                f"{source.root / source.masks[0]} marks a defect on {source.path}, a good image; expected a blank mask: move one"
-            )
-            self.problems.append(Problem("E_MASK_ON_NORMAL", told, (str(source.root / source.masks[0]),)))
-        if not marked and source.has_mask and source.defect != "good":
-            try:
-                source.regions()
-            except DataError as error:
-                self._note(error)
-
-    def _note(self, error: DataError) -> None:
-        self.problems.append(Problem(error.code, str(error), error.files))
-
-
-def _default_split(dataset: Dataset) -> tuple[Split | None, tuple[Problem, ...]]:
+def _split(dataset: Dataset, policy: str, seed: int) -> tuple[Split | None, tuple[Problem, ...]]:
     try:
-        return make_split(dataset), ()
+        return make_split(dataset, policy, seed=seed), ()
     except DataError as error:
         return None, (Problem(error.code, str(error), error.files, whole=True),)
+
+
+def _leaks(dataset: Dataset, split: Split, looked: Looked) -> LeakageReport:
+    aside = (sample for sample in dataset.samples if split.assignment.get(sample.id, "dropped") == "dropped")
+    return find_leaks(split.apply(dataset), looked.prints, aside)
+
+
+def _soft_labels(dataset: Dataset) -> Iterator[str]:
+    weights = [sample.weight for sample in dataset.samples if sample.weight != 1]
+    if weights:
+        yield (
+            f"{len(weights)} images have a weight below 1 (from {min(weights):.2f}): how certain their label is, kept as "
+            f"Sample.weight; training and metrics take every label as certain"
+        )
 
 
 def _missing_masks(dataset: Dataset, required: bool) -> Iterator[Problem]:
@@ -234,7 +231,7 @@ def _missing_masks(dataset: Dataset, required: bool) -> Iterator[Problem]:
             yield Problem("E_MISSING_MASK", missing_mask(bare), tuple(bare), whole=True)
 
 
-def _as_a_whole(opened: Opened, dataset: Dataset, looked: _Looked) -> Iterator[Problem]:
+def _as_a_whole(opened: Opened, dataset: Dataset, looked: Looked) -> Iterator[Problem]:
     """Warnings about the folder rather than about one file."""
     if opened.tree.hidden:
         told = f"{len(opened.tree.hidden)} hidden files or folders were ignored, such as {opened.tree.hidden[0]}"
@@ -246,12 +243,11 @@ def _as_a_whole(opened: Opened, dataset: Dataset, looked: _Looked) -> Iterator[P
             f"resizes all to its own"
         )
         yield Problem("W_SIZES", told, whole=True)
-    if looked.grey:
-        mask, odd = max(looked.grey, key=lambda item: item[1])
+    if looked.odd:
+        mask, odd = max(looked.odd, key=lambda item: item[1])
         told = f"{mask} has {odd:.2%} grey pixels, read as marked; expected 0 and 255: fine for antialiased edges"
-        yield Problem("W_GREY_MASK", told, tuple(name for name, _ in looked.grey))
+        yield Problem("W_GREY_MASK", told, tuple(name for name, _ in looked.odd))
     yield from _imbalance(dataset)
-    yield from _counts(dataset)
 
 
 def _imbalance(dataset: Dataset) -> Iterator[Problem]:
@@ -269,19 +265,40 @@ def _size(item: tuple[str, int]) -> int:
     return item[1]
 
 
-def _counts(dataset: Dataset) -> Iterator[Problem]:
+def _counts(dataset: Dataset, *, whole: bool, strict: bool) -> Iterator[Problem]:
+    """A known data set that differs from its published counts; products that are not there are told where `whole` is asked."""
     found = Counter((sample.product, sample.defect) for sample in dataset.samples)
     found.update((sample.product, ANY_DEFECT) for sample in dataset.samples if not sample.is_normal)
-    wrong = [(key, found[key], count) for key, count in _expected(dataset) if found[key] != count]
-    if wrong:
-        several = len({product for product, _ in dataset.expected}) > 1
-        told = ", ".join(f"{f'{key[0]} ' if several else ''}{key[1]} {here}/{count}" for key, here, count in wrong)
+    here = {key: count for key, count in dataset.expected.items() if key[0] in dataset.products}
+    several = len({product for product, _ in dataset.expected}) > 1
+    told = [
+        f"{f'{key[0]} ' if several else ''}{key[1]} {found[key]}/{count}" for key, count in here.items() if found[key] != count
+    ]
+    absent = dict.fromkeys(product for product, _ in dataset.expected if product not in dataset.products) if whole else {}
+    told += [f"{product} 0/{sum(count for key, count in dataset.expected.items() if key[0] == product)}" for product in absent]
+    if told:
         yield Problem(
             "W_COUNT",
-            f"{dataset.name} is not complete (found/expected: {told}); copy the rest to compare with others",
+            f"{dataset.root} is not the whole of {dataset.name} (found/expected: {', '.join(told)}); expected all to compare "
+            f"with others: copy the rest",
             whole=True,
+            fatal=strict,
         )
 
 
-def _expected(dataset: Dataset) -> Iterable[tuple[tuple[str, str], int]]:
-    return [(key, count) for key, count in dataset.expected.items() if key[0] in dataset.products]
+def _empty_classes(dataset: Dataset, looked: Looked) -> Iterator[Problem]:
+    """Classes that the user's data declare and no image shows; of a published set the counts tell."""
+    if dataset.expected:
+        return
+    shown = {(product, defect) for product, _, defect in dataset.counts()} | looked.marked
+    empty = [(product, name) for product, names in dataset.classes.items() for name in names if (product, name) not in shown]
+    empty = [(product, name) for product, name in empty if product in dataset.products]
+    if empty:
+        product, name = empty[0]
+        yield Problem(
+            "E_EMPTY_SPLIT",
+            f"{dataset.root} declares the class {name} of {product} and has no image of it ({len(empty)} such classes); expected "
+            f"at least one image: add it, or take the class out of the declaration",
+            (str(dataset.root),),
+            whole=True,
+        )

@@ -2,7 +2,7 @@
 
 | level | test | outcome |
 |---|---|---|
-| exact | equal pixels in two splits | error E_DUPLICATE |
+| exact | equal pixels in two splits, or one file under two names once links are followed | error E_DUPLICATE |
 | turned | equal pixels in two splits after one of the 8 rotations and flips | error E_DUPLICATE |
 | near | nearly equal pictures in training and elsewhere, well above what the normals show among themselves | warning W_NEAR |
 | group | one group in two splits | error E_GROUP |
@@ -15,8 +15,10 @@ what they were made from.
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,7 +31,7 @@ from flawsmith.core.synthesizer import Heritage
 from flawsmith.data.dataset import Dataset
 from flawsmith.data.fingerprints import Fingerprint, NearIndex, fingerprint, turned_digest
 from flawsmith.data.naming import ends_of, meant_by
-from flawsmith.data.problems import SHOWN, Problem, collect, raise_errors
+from flawsmith.data.problems import Problem, collect, raise_errors
 
 BACKGROUND_PAIRS = 4000
 LEAST_RATIO = 5.0
@@ -138,20 +140,46 @@ def check_heritage(dataset: Dataset, heritage: Heritage, who: str) -> tuple[str,
     return (*heritage.warnings, told)
 
 
-def find_leaks(dataset: Dataset, prints: Mapping[str, Fingerprint] | None = None) -> LeakageReport:
+def find_leaks(dataset: Dataset, prints: Mapping[str, Fingerprint] | None = None, aside: Iterable[Sample] = ()) -> LeakageReport:
     """`check_leakage` that lists errors instead of raising.
 
     Args:
         dataset: the samples on their sides.
-        prints: fingerprints by sample id, where they are known already; samples without one are left out.
+        prints: fingerprints by sample id, where they are known already; of samples without one only files and groups are
+            compared.
+        aside: samples on no side, whose labels are compared all the same, where they have a fingerprint.
     """
-    cheap = [*_groups(dataset.samples)]
+    files = _one_file(dataset.samples)
+    cheap = [problem for bucket in files for problem in _twice(bucket, "the same file as")]
+    cheap += _groups(dataset.samples)
     if prints is None:
         prints = {sample.id: fingerprint(sample.image()) for sample in track(dataset.samples, "looking for leaks")}
     samples = [sample for sample in dataset.samples if sample.id in prints]
+    labelled = (*samples, *(sample for sample in aside if sample.id in prints))
     near, warning = _near(samples, prints)
-    found = (*_exact(samples, prints), *_turned(samples, prints), *cheap, *_synthetic(samples, prints), *warning)
+    found = (
+        *_labels(labelled, prints),
+        *_exact(samples, prints),
+        *cheap,
+        *_turned(samples, prints),
+        *_synthetic(samples, prints),
+        *warning,
+    )
     return LeakageReport(collect(found), near)
+
+
+def _one_file(samples: Iterable[Sample]) -> list[list[Sample]]:
+    """The samples that are one file once links are followed, where there are several of one."""
+    found: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        with suppress(OSError):
+            found[os.path.realpath(sample.source.location, strict=True)].append(sample)
+    return [bucket for bucket in found.values() if len(bucket) > 1]
+
+
+def _twice(bucket: Sequence[Sample], how: str) -> Iterator[Problem]:
+    if len(_sides(bucket)) > 1:
+        yield _duplicate(bucket, how)
 
 
 def _buckets(samples: Iterable[Sample], keys: Mapping[str, str]) -> Iterator[list[Sample]]:
@@ -173,7 +201,7 @@ def _other_side(bucket: Sequence[Sample]) -> Sample:
     return next(sample for sample in bucket if sample.split != bucket[0].split)
 
 
-def _exact(samples: Sequence[Sample], prints: Mapping[str, Fingerprint]) -> Iterator[Problem]:
+def _labels(samples: Sequence[Sample], prints: Mapping[str, Fingerprint]) -> Iterator[Problem]:
     for bucket in _buckets(samples, {name: item.digest for name, item in prints.items()}):
         labels = {sample.defect for sample in bucket}
         if len(labels) > 1:
@@ -182,9 +210,16 @@ def _exact(samples: Sequence[Sample], prints: Mapping[str, Fingerprint]) -> Iter
                 f"{bucket[0].source.location} is labelled {bucket[0].defect}, the same picture {other.source.location} "
                 f"{other.defect}; expected one label for one picture: remove one"
             )
-            yield Problem("E_LABEL_CONFLICT", told, _files(bucket))
-        if len(_sides(bucket)) > 1:
-            yield _duplicate(bucket, "the same picture as")
+            yield _set_of(bucket, "E_LABEL_CONFLICT", told)
+
+
+def _exact(samples: Sequence[Sample], prints: Mapping[str, Fingerprint]) -> Iterator[Problem]:
+    for bucket in _buckets(samples, {name: item.digest for name, item in prints.items()}):
+        yield from _twice(bucket, "the same picture as")
+
+
+def _set_of(bucket: Sequence[Sample], code: str, told: str) -> Problem:
+    return Problem(code, told, _files(bucket), sets=(_files(bucket),))
 
 
 def _duplicate(bucket: Sequence[Sample], how: str) -> Problem:
@@ -193,7 +228,7 @@ def _duplicate(bucket: Sequence[Sample], how: str) -> Problem:
         f"{first.source.location} ({first.split}) is {how} {other.source.location} ({other.split}); expected each picture on one "
         f"side of the split: remove one"
     )
-    return Problem("E_DUPLICATE", told, _files(bucket))
+    return _set_of(bucket, "E_DUPLICATE", told)
 
 
 def _turned(samples: Sequence[Sample], prints: Mapping[str, Fingerprint]) -> Iterator[Problem]:
@@ -214,7 +249,7 @@ def _groups(samples: Sequence[Sample]) -> Iterator[Problem]:
                 f"{first.source.location} ({first.split}) and {other.source.location} ({other.split}) are of one group "
                 f"({first.group}); expected groups on one side of the split: choose the split policy grouped"
             )
-            yield Problem("E_GROUP", told, _files(bucket))
+            yield _set_of(bucket, "E_GROUP", told)
 
 
 def _synthetic(samples: Sequence[Sample], prints: Mapping[str, Fingerprint]) -> Iterator[Problem]:
@@ -287,5 +322,5 @@ def _near_problem(samples: Sequence[Sample], hit: Sequence[int], report: NearRep
 
 
 def proposal(report: NearReport) -> dict[str, list[str]]:
-    """The proposed groups as JSON values: a name → the ids, the largest ones first."""
-    return {f"near-{number}": list(ids) for number, ids in enumerate(report.groups[:SHOWN])}
+    """The proposed groups as JSON values: a `group_id` → the ids of its images, the largest groups first."""
+    return {f"near-{number}": list(ids) for number, ids in enumerate(report.groups)}

@@ -21,37 +21,46 @@ class Problem:
         message: value, expectation and remedy, in one line, about the first file.
         files: all offenders.
         whole: whether the message speaks of all files already.
+        sets: the files that offend together, such as the copies of one picture; empty where each offends alone.
+        fatal: whether a warning stops the work all the same.
     """
 
     code: str
     message: str
     files: tuple[str, ...] = ()
     whole: bool = False
+    sets: tuple[tuple[str, ...], ...] = ()
+    fatal: bool = False
 
     @property
     def is_error(self) -> bool:
         """Whether it stops the work."""
-        return self.code.startswith("E_")
+        return self.fatal or self.code.startswith("E_")
 
     def to_json(self) -> dict[str, Any]:
-        """The first files, and how many there are."""
-        return {"code": self.code, "message": self.message, "count": max(1, len(self.files)), "files": list(self.files[:SHOWN])}
+        """The first files, and how many there are; where several offend together, the first such sets too."""
+        told = {"code": self.code, "message": self.message, "count": max(1, len(self.files)), "files": list(self.files[:SHOWN])}
+        return {**told, "sets": [list(files) for files in self.sets[:SHOWN]]} if self.sets else told
 
     def line(self) -> str:
-        """The message, with the number of further files."""
-        more = len(self.files) - 1
+        """The message, with the number of further files, or of further sets of files."""
+        more = len(self.sets or self.files) - 1
         return f"{self.message} (and {more} more)" if more > 0 and not self.whole else self.message
 
 
 def collect(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Join the problems of one rule: the first message stays, the files are put together; errors come first."""
-    first: dict[str, Problem] = {}
-    files: dict[str, list[str]] = {}
+    found: dict[str, list[Problem]] = {}
     for problem in problems:
-        first.setdefault(problem.code, problem)
-        files.setdefault(problem.code, []).extend(problem.files)
-    joined = [replace(first[code], files=tuple(dict.fromkeys(files[code]))) for code in first]
+        found.setdefault(problem.code, []).append(problem)
+    joined = [_joined(several) for several in found.values()]
     return tuple(sorted(joined, key=lambda problem: not problem.is_error))
+
+
+def _joined(problems: Sequence[Problem]) -> Problem:
+    files = dict.fromkeys(name for problem in problems for name in problem.files)
+    sets = dict.fromkeys(files for problem in problems for files in problem.sets)
+    return replace(problems[0], files=tuple(files), sets=tuple(sets), fatal=any(problem.fatal for problem in problems))
 
 
 def raise_errors(problems: Sequence[Problem]) -> None:

@@ -73,7 +73,11 @@ def _dataset(tree: Tree, samples: Sequence[Sample]) -> Dataset:
         licence='none stated ("welcome to use, cite")',
         citation="Huang, Qiu, Yuan: Surface defect saliency of magnetic tile, The Visual Computer 36, 2020",
         default_split="mtd-group",
-        notes=("masks are grey and read as threshold:127", "blank masks of four uneven tiles are as released: expected"),
+        notes=(
+            "masks are grey and read as threshold:127",
+            "blank masks of four uneven tiles are as released: expected",
+            f"numbers at most {GREATEST_GAP} apart form a group: one region of a tile under about six exposures",
+        ),
         expected={(PRODUCT, defect): count for defect, count in EXPECTED.items()},
         classes={PRODUCT: tuple(defect for defect in EXPECTED if defect != GOOD)},
     )
