@@ -1,94 +1,394 @@
-"""Pixels of many maps as one step function: engine `sort`.
+"""Pixels of many maps as step functions: three engines behind one call.
 
-Background is copied once into one array and sorted in place; defect pixels carry 1/|region|. Sets that would not fit the memory
-budget are refused before anything is copied.
+| engine | passes over the maps | memory beside the maps | result |
+|---|---|---|---|
+| `sort` | 1 | every pixel once, 64 bytes per defect pixel | exact |
+| `anchored` | 2 | 64 bytes per defect pixel, a few chunks | exact |
+| `histogram` | 1 | 256 bytes per bin, a few chunks | exact where a bin is one score, else a certified interval |
+
+`sort` keeps all pixels in sorted chunks until the scores of all defect pixels are known; `anchored` keeps the defect pixels alone
+and reads the maps again to count the others against them; `histogram` keeps counts per bin. The first two give equal bits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flawsmith.core.errors import OverBudget
-from flawsmith.metrics.overlap import region_weights
-from flawsmith.metrics.steps import Floats, Scores1D, Steps, steps_of
-from flawsmith.metrics.testset import CheckedSet
+from flawsmith.core.errors import BadParameter, DataError, OverBudget, UnknownName
+from flawsmith.metrics.anchored import BYTES_PER_DEFECT_PIXEL, Anchors, DefectPixels
+from flawsmith.metrics.bounds import Bounds, bounds_of
+from flawsmith.metrics.chunks import Chunks, Crew, chunk_pixels, default_workers
+from flawsmith.metrics.histogram import BYTES_PER_BIN, FEWEST_BINS, MOST_BINS, Bins, Histogram, join, tied_steps
+from flawsmith.metrics.overlap import FPR_LIMIT, region_sizes
+from flawsmith.metrics.steps import Scores1D, Steps
+from flawsmith.metrics.testset import CheckedImage, CheckedSet, Maps
 
 MEMORY_BUDGET = 4 * 2**30
 """Bytes that counting may take beside the maps, unless told otherwise."""
 
-BYTES_PER_POSITIVE = 128
-"""Peak cost of a defect pixel: score, weight, order and the curve's corners."""
+MOST_SORTED = 50_000_000
+"""Pixels up to which `auto` keeps all of them where the maps could be read twice."""
+
+TOLERANCE = 1e-4
+"""Width of a certified interval that is good enough."""
+
+ENGINES = ("auto", "sort", "anchored", "histogram")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How pixels are counted.
+
+    Args:
+        engine: `auto`, `sort`, `anchored` or `histogram`.
+        memory: bytes that counting may take beside the maps.
+        workers: threads; None: `FLAWSMITH_THREADS`, else the cores.
+        connectivity: 8 or 4 neighbours join defect pixels to a region.
+        fpr_limit: right end of the AUPRO curve whose interval is made narrow.
+        tolerance: width of a certified interval that is good enough; above 0.
+        chunk: pixels per chunk; None: as memory allows. No result depends on it.
+
+    Raises:
+        BadParameter: a value outside its range.
+        UnknownName: no such engine.
+    """
+
+    engine: str = "auto"
+    memory: int = MEMORY_BUDGET
+    workers: int | None = None
+    connectivity: int = 8
+    fpr_limit: float = FPR_LIMIT
+    tolerance: float = TOLERANCE
+    chunk: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.engine not in ENGINES:
+            raise UnknownName("engine", self.engine, ENGINES)
+        for name, value in (("memory", self.memory), ("workers", self.workers), ("chunk", self.chunk)):
+            if value is not None and value < 1:
+                raise BadParameter(f"{name} is {value}; expected at least 1")
+        if not self.tolerance > 0:
+            raise BadParameter(f"tolerance is {self.tolerance}; expected a width above 0, such as {TOLERANCE}")
+
+
+@dataclass
+class Counts:
+    """How much there is in a group of images: `normals` are images without a defect, `hits` defect pixels."""
+
+    images: int = 0
+    normals: int = 0
+    pixels: int = 0
+    hits: int = 0
+    regions: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
-    """Pixels of some images.
+class Counted:
+    """Pixels of some groups of images.
 
     Args:
-        positives: scores of defect pixels.
-        weights: 1/|region| of each.
-        background: scores of all others, ascending.
-        regions: number of regions.
-        images, normals: number of images, and of those without a defect.
+        steps: their step function; its mass is the PRO mass.
+        mixed: which steps are bins of several scores; None: the steps are exact.
+        engine: how they were counted, for the record.
+        counts: how much there is.
     """
 
-    positives: Scores1D
-    weights: Floats
-    background: Scores1D
-    regions: int
-    images: int
-    normals: int
+    steps: Steps
+    mixed: NDArray[np.bool_] | None
+    engine: str
+    counts: Counts
+
+    def bounds(self, compute: Callable[[Steps], float]) -> Bounds | None:
+        """Certified ends of a metric of `flawsmith.metrics.bounds`; None where the engine is always exact."""
+        return None if self.mixed is None else bounds_of(self.steps, self.mixed, compute)
 
 
-def collect(data: CheckedSet, indices: Sequence[int], connectivity: int) -> Block:
-    """Gather the pixels of the usable images among `indices`, in whatever order they come."""
-    used = [i for i in indices if data.usable[i]]
-    background = np.empty(sum(data.pixels(i) - data.defect_pixels(i) for i in used), data.dtype)
-    found: list[NDArray[Any]] = [np.empty(0, data.dtype)]
-    weights: list[Floats] = [np.empty(0, np.float64)]
-    filled = regions = 0
-    for i in used:
-        values, mask = data.map(i), data.masks[i]
-        outside = values.ravel() if mask is None else values[~mask]
-        background[filled : filled + len(outside)] = outside
-        filled += len(outside)
-        if mask is not None:
-            weight, count = region_weights(mask, connectivity)
-            found.append(values[mask])
-            weights.append(weight)
-            regions += count
-    background.sort()
-    normals = sum(1 for i in used if not data.labels[i])
-    return Block(np.concatenate(found), np.concatenate(weights), background, regions, len(used), normals)
+@dataclass(eq=False)
+class _Group:
+    """What is kept of a group of images."""
+
+    counts: Counts = field(default_factory=Counts)
+    defects: list[DefectPixels] = field(default_factory=list)
+    waiting: int = 0
+    sorted: list[Scores1D] = field(default_factory=list)
+    histogram: Histogram | None = None
+    chunks: Chunks | None = None
 
 
-def count_pixels(blocks: Sequence[Block]) -> Steps:
-    """The step function of all blocks together; its mass is the PRO mass."""
-    positives = np.concatenate([block.positives for block in blocks])
-    weights = np.concatenate([block.weights for block in blocks])
-    return steps_of(positives, [block.background for block in blocks], weights)
+class Tally:
+    """Counts pixels of groups of images: `see` every image once, then `finish`.
 
-
-def refuse_over_budget(data: CheckedSet, budget: int) -> None:
-    """Refuse a set whose pixels do not fit `budget` bytes.
-
-    Raises:
-        OverBudget: naming need and budget.
+    Args:
+        plan: engine, memory, workers.
+        questions: groups that are asked for together; a step function is made for each. Groups are numbered from 0, every defect
+            pixel of a question comes from one of its groups.
+        group_of: group of each image; None: all are of group 0.
+        known_pixels: pixels of all images, where that is known in advance.
+        again: whether the maps can be read a second time.
     """
-    used = np.flatnonzero(data.usable).tolist()
-    pixels = sum(data.pixels(i) for i in used)
-    need = pixels * data.dtype.itemsize + BYTES_PER_POSITIVE * sum(data.defect_pixels(i) for i in used)
-    if need > budget:
+
+    def __init__(
+        self,
+        plan: Plan,
+        questions: Sequence[Sequence[int]] = ((0,),),
+        group_of: Sequence[int] | None = None,
+        *,
+        known_pixels: int | None = None,
+        again: bool = True,
+    ) -> None:
+        self.plan, self.questions, self.group_of, self.again = plan, questions, group_of, again
+        self.groups = [_Group() for _ in range(1 + max((max(each) for each in questions), default=0))]
+        self.workers = plan.workers or default_workers()
+        self.crew = Crew(self.workers)
+        self.chunk = plan.chunk or chunk_pixels(plan.memory, self._buffers())
+        self.ends: dict[int, tuple[float, float]] = {}
+        self.item = 4
+        self.blind = False
+        self.engine = "sort" if plan.engine == "auto" else plan.engine
+        if self.engine == "anchored" and not again:
+            raise BadParameter("engine is anchored, which reads the maps twice; expected sort or histogram for what is read once")
+        if self.engine == "sort" and known_pixels is not None and plan.engine == "auto":
+            self._leave_sort(known_pixels, hits=0)
+        self._open_chunks()
+
+    def see(self, i: int, image: CheckedImage) -> None:
+        """Count image i, if its pixels count."""
+        if not image.usable:
+            return
+        group = self.groups[0 if self.group_of is None else self.group_of[i]]
+        self.item = max(self.item, 4 if np.can_cast(image.values.dtype, np.float32) else 8)
+        self.ends[i] = _ends(image.values)
+        found = None if image.mask is None else _defects(image.values, image.mask, self.plan.connectivity)
+        group.counts += Counts(
+            1, int(not image.label), image.values.size, image.defect_pixels, 0 if found is None else int(found[1])
+        )
+        self._choose()
+        if not self.blind:
+            self._keep(group, image.values, None if found is None else found[0])
+
+    def finish(self, data: CheckedSet | None, dtype: np.dtype[Any]) -> list[Counted]:
+        """The step function of every question; reads the maps again where the engine needs it.
+
+        Args:
+            data: where maps can be read again; None: nowhere.
+            dtype: type in which maps are compared.
+
+        Raises:
+            DataError: a map is not the same as it was (E_CHANGED).
+        """
+        self._flush()
+        counts = [sum((self.groups[g].counts for g in groups), Counts()) for groups in self.questions]
+        if all(each.hits in (0, each.pixels) for each in counts):
+            return [Counted(_no_steps(each), None, f"{self.engine} (exact)", each) for each in counts]
+        if self.engine == "histogram":
+            if self.blind and data is not None:
+                self._fill_again(data)
+            return [self._binned(groups, each) for groups, each in zip(self.questions, counts, strict=True)]
+        anchors = [Anchors([d for g in groups for d in self.groups[g].defects], dtype) for groups in self.questions]
+        for group in self.groups:
+            group.defects = []
+        if self.engine == "anchored" and data is not None:
+            self._count_again(data, anchors)
+        else:
+            for number, group in enumerate(self.groups):
+                for chunk in group.sorted:
+                    for each in self._asking(number, anchors):
+                        self.crew.do(each.count, chunk)
+        self.crew.wait()
+        return [Counted(a.steps(), None, f"{self.engine} (exact)", each) for a, each in zip(anchors, counts, strict=True)]
+
+    def __enter__(self) -> Tally:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.crew.__exit__(*error)
+
+    # --- which engine
+
+    def _choose(self) -> None:
+        total = sum((group.counts for group in self.groups), Counts())
+        if self.engine == "sort":
+            self._leave_sort(total.pixels, total.hits)
+        if self.engine == "anchored":
+            self._leave_anchored(total)
+        if self.engine == "histogram" and self.plan.memory // BYTES_PER_BIN // len(self.groups) < FEWEST_BINS:
+            self._refuse(total.pixels, FEWEST_BINS * len(self.groups) * BYTES_PER_BIN)
+
+    def _leave_sort(self, pixels: int, hits: int) -> None:
+        auto, need = self.plan.engine == "auto", pixels * self.item + hits * BYTES_PER_DEFECT_PIXEL
+        if need > self.plan.memory and not auto:
+            self._refuse(pixels, need)
+        if need > self.plan.memory or (auto and self.again and pixels > MOST_SORTED):
+            self.engine = "anchored" if self.again else "histogram"
+            self._recount()
+
+    def _leave_anchored(self, total: Counts) -> None:
+        need = total.hits * BYTES_PER_DEFECT_PIXEL + self._buffers() * self.chunk * self.item
+        if need > self.plan.memory:
+            if self.plan.engine != "auto":
+                self._refuse(total.pixels, need)
+            self.engine, self.blind = "histogram", True
+            for group in self.groups:
+                group.defects = []
+
+    def _recount(self) -> None:
+        """Drop what `sort` has kept, or put it into bins where it cannot be read again."""
+        self._flush()
+        self._open_chunks()
+        for group in self.groups:
+            kept, group.sorted = group.sorted, []
+            if group.histogram is not None:
+                for chunk in kept:
+                    self.crew.do(group.histogram.add_pixels, chunk)
+                self._bin_defects(group)
+
+    def _refuse(self, pixels: int, need: int) -> None:
         raise OverBudget(
-            f"pixel metrics of {pixels:,} pixels need {_gib(need)} of memory, and the budget is {_gib(budget)}; "
-            "raise memory=, or give fewer or smaller maps"
+            f"pixel metrics of {pixels:,} pixels and more need {_size(need)} of memory with engine {self.engine}, and the budget "
+            f"is {_size(self.plan.memory)}; raise memory=, or leave engine= at auto"
         )
 
+    def _buffers(self) -> int:
+        """Chunks that exist at a time: worked on, waiting, and being filled."""
+        return self.workers + 1 + len(self.groups)
 
-def _gib(count: int) -> str:
+    # --- first pass
+
+    def _open_chunks(self) -> None:
+        for group in self.groups:
+            if self.engine == "histogram" and group.histogram is None:
+                group.histogram = Histogram(max(1, min(MOST_BINS, self.plan.memory // BYTES_PER_BIN // len(self.groups))))
+            group.chunks = Chunks(self.chunk, self._hand_on(group))
+
+    def _hand_on(self, group: _Group) -> Callable[[Scores1D], None]:
+        def hand_on(chunk: Scores1D) -> None:
+            if group.histogram is not None:
+                self.crew.do(group.histogram.add_pixels, chunk)
+            elif self.engine == "sort":
+                group.sorted.append(chunk)
+                self.crew.do(chunk.sort)
+
+        return hand_on
+
+    def _keep(self, group: _Group, values: NDArray[Any], defects: DefectPixels | None) -> None:
+        if defects is not None:
+            group.defects.append(defects)
+            group.waiting += len(defects.scores)
+        if group.histogram is not None and group.waiting >= self.chunk:
+            self._bin_defects(group)
+        if self.engine != "anchored" and group.chunks is not None:
+            group.chunks.add(values)
+
+    def _bin_defects(self, group: _Group) -> None:
+        if group.histogram is not None and group.defects:
+            self.crew.do(group.histogram.add_defects, _together(group.defects))
+            group.defects, group.waiting = [], 0
+
+    def _flush(self) -> None:
+        for group in self.groups:
+            if group.chunks is not None:
+                group.chunks.flush()
+            self._bin_defects(group)
+        self.crew.wait()
+
+    # --- second pass
+
+    def _count_again(self, data: CheckedSet, anchors: Sequence[Anchors]) -> None:
+        chunk = self._second_chunk(anchors)
+        readers = [Chunks(chunk, self._sort_and_count(self._asking(g, anchors))) for g in range(len(self.groups))]
+        for i, values in self._read_again(data):
+            readers[0 if self.group_of is None else self.group_of[i]].add(values)
+        for reader in readers:
+            reader.flush()
+
+    def _sort_and_count(self, asking: Sequence[Anchors]) -> Callable[[Scores1D], None]:
+        def work(chunk: Scores1D) -> None:
+            chunk.sort()
+            for each in asking:
+                each.count(chunk)
+
+        return lambda chunk: self.crew.do(work, chunk)
+
+    def _second_chunk(self, anchors: Sequence[Anchors]) -> int:
+        """Twice as many pixels as there are anchors, or what memory leaves: every chunk costs a walk over the anchors."""
+        spare = self.plan.memory - sum(each.positives for each in anchors) * BYTES_PER_DEFECT_PIXEL
+        most = max(self.chunk, spare // (self._buffers() * self.item))
+        return self.plan.chunk or int(min(max(self.chunk, 2 * max(len(each.scores) for each in anchors)), most))
+
+    def _asking(self, number: int, anchors: Sequence[Anchors]) -> list[Anchors]:
+        return [each for each, groups in zip(anchors, self.questions, strict=True) if number in groups]
+
+    def _fill_again(self, data: CheckedSet) -> None:
+        self.blind = False
+        self._open_chunks()
+        for i, values in self._read_again(data):
+            mask = data.mask(i)
+            found = None if mask is None else _defects(values, mask, self.plan.connectivity)[0]
+            self._keep(self.groups[0 if self.group_of is None else self.group_of[i]], values, found)
+        self._flush()
+
+    def _read_again(self, data: CheckedSet) -> Iterable[tuple[int, NDArray[Any]]]:
+        for i in np.flatnonzero(data.usable).tolist():
+            values = np.asarray(data.maps[i])
+            if values.size != data.sizes[i] or _ends(values) != self.ends[i]:
+                raise DataError(
+                    "E_CHANGED",
+                    f"the map of {data.names[i]} differs from its first reading; expected the same map at each reading: "
+                    "store the maps, or use flawsmith.metrics.score_stream",
+                    [data.names[i]],
+                )
+            yield i, values
+
+    def _binned(self, groups: Sequence[int], counts: Counts) -> Counted:
+        histograms = [each for g in groups if (each := self.groups[g].histogram) is not None]
+        bins: Bins = join([each.bins for each in histograms], max(each.shift for each in histograms))
+        steps, mixed = tied_steps(bins)
+        return Counted(steps, mixed, f"histogram ({'certified interval' if mixed.any() else 'exact'})", counts)
+
+
+def pixels_in_advance(maps: Maps) -> int | None:
+    """Pixels of maps that are arrays already; None where that takes reading them."""
+    if isinstance(maps, np.ndarray):
+        return int(maps.size)
+    if isinstance(maps, (list, tuple)) and all(isinstance(each, np.ndarray) for each in maps):
+        return sum(int(each.size) for each in maps)
+    return None
+
+
+def _defects(values: NDArray[Any], mask: NDArray[np.bool_], connectivity: int) -> tuple[DefectPixels, int]:
+    sizes, regions = region_sizes(mask, connectivity)
+    return DefectPixels(values[mask], sizes.astype(np.uint32)), regions
+
+
+def _together(defects: Sequence[DefectPixels]) -> DefectPixels:
+    return DefectPixels(np.concatenate([d.scores for d in defects]), np.concatenate([d.sizes for d in defects]))
+
+
+def _ends(values: NDArray[Any]) -> tuple[float, float]:
+    return float(values.min()), float(values.max())
+
+
+def _no_steps(counts: Counts) -> Steps:
+    """Of one class alone: no metric is defined."""
+    nothing = np.zeros(0, np.int64)
+    return Steps(
+        nothing.astype(np.float64),
+        nothing,
+        nothing.astype(np.float64),
+        nothing,
+        nothing,
+        counts.hits,
+        counts.pixels - counts.hits,
+    )
+
+
+def _size(count: int) -> str:
     return f"{count / 2**30:.2f} GiB"

@@ -1,8 +1,12 @@
-"""A checked test set: maps, masks, labels and scores that fit each other, or one clear error naming the image."""
+"""A checked test set: maps, masks, labels and scores that fit each other, or one clear error naming the image.
+
+Maps and masks are looked at one image after the other and never held together: they may be arrays, memory maps, or a sequence
+that reads a file when asked for an item. Whoever counts pixels looks on during that one pass.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from flawsmith.core.arrays import Mask
 from flawsmith.core.errors import BadParameter, DataError, NoPixelTruth
+from flawsmith.data.problems import Problem, raise_errors
 from flawsmith.metrics.reduction import image_score_of
 
 Maps = Sequence[NDArray[Any]] | NDArray[Any]
@@ -18,50 +23,84 @@ Masks = Sequence[NDArray[Any] | None] | NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
-class CheckedSet:
-    """What metrics may rely on.
+class CheckedImage:
+    """One image that fits.
 
     Args:
-        maps: one 2-D map per image, of any size; pixels are checked when read by `map`.
-        masks: bool mask of each anomaly whose pixels count; None for normals and for anomalies without one.
+        values: its map.
+        mask: bool mask of an anomaly whose pixels count; None: a normal, or an anomaly without a mask or with an empty one.
+        label: 1 for an anomaly.
+        masked: whether it is an anomaly that came with a mask, an empty one among them.
+        defect_pixels: how many pixels the mask marks.
+    """
+
+    values: NDArray[Any]
+    mask: Mask | None
+    label: int
+    masked: bool
+    defect_pixels: int
+
+    @property
+    def usable(self) -> bool:
+        """Whether its pixels count: normals, and anomalies with a mask that is not empty."""
+        return not self.label or self.mask is not None
+
+
+@dataclass(frozen=True, eq=False)
+class CheckedSet:
+    """What metrics may rely on. Maps and masks are read again, where they came from, by `map` and `mask`.
+
+    Args:
+        maps: one 2-D map per image, of any size.
+        truth: the masks as given; None: no image has one.
         labels: 1 for an anomaly, int8 per image.
         scores: image scores, float64.
         names: what to call each image in messages.
         dtype: float type in which maps are compared.
         masked: per image, whether it is an anomaly that came with a mask, an empty one among them.
         image_score: how scores came about.
+        sizes: pixels per image, int64.
+        defects: pixels per image that its mask marks, int64.
     """
 
-    maps: Sequence[NDArray[Any]]
-    masks: tuple[Mask | None, ...]
+    maps: Maps
+    truth: Masks | None
     labels: NDArray[np.int8]
     scores: NDArray[np.float64]
     names: tuple[str, ...]
     dtype: np.dtype[Any]
     masked: NDArray[np.bool_]
     image_score: str
+    sizes: NDArray[np.int64]
+    defects: NDArray[np.int64]
 
     @property
     def usable(self) -> NDArray[np.bool_]:
         """Per image, whether its pixels count: normals, and anomalies with a mask that is not empty."""
-        return np.array([mask is not None or not label for mask, label in zip(self.masks, self.labels, strict=True)], bool)
+        usable: NDArray[np.bool_] = (self.labels == 0) | (self.defects > 0)
+        return usable
 
     def pixels(self, i: int) -> int:
         """Number of pixels of image i."""
-        return int(np.size(self.maps[i]))
+        return int(self.sizes[i])
 
     def defect_pixels(self, i: int) -> int:
         """Number of pixels of image i that its mask marks."""
-        mask = self.masks[i]
-        return 0 if mask is None else int(np.count_nonzero(mask))
+        return int(self.defects[i])
 
     def mask(self, i: int) -> Mask | None:
-        """Mask of image i, as in `masks`."""
-        return self.masks[i]
+        """Bool mask of image i; None for normals and for anomalies without a mask or with an empty one."""
+        if self.truth is None or not self.defects[i]:
+            return None
+        return checked_mask(self.names[i], self.truth[i], np.shape(self.maps[i]))
 
     def map(self, i: int) -> NDArray[Any]:
         """Map i in the common dtype."""
         return np.asarray(self.maps[i]).astype(self.dtype, copy=False)
+
+
+See = Callable[[int, CheckedImage], None]
+"""Looks at image i while it is there."""
 
 
 def check_set(
@@ -73,56 +112,122 @@ def check_set(
     image_score: str = "max",
     names: Sequence[str] | None = None,
     require_pixels: bool = False,
+    see: See | None = None,
 ) -> CheckedSet:
-    """Check everything once. Arguments and errors as in `flawsmith.metrics.score_maps`."""
-    if not len(maps):
-        raise BadParameter("there are no maps; expected at least one image: give the maps of the test set")
-    titles = tuple(names) if names is not None else tuple(f"image {i}" for i in range(len(maps)))
-    given: Sequence[Any] = [None] * len(maps) if masks is None else list(masks)
-    counts = {"names": len(titles), "masks": len(given), "labels": _length(labels, maps), "scores": _length(scores, maps)}
-    for what, count in counts.items():
-        if count != len(maps):
-            raise BadParameter(f"there are {count} {what} for {len(maps)} maps; expected one per map")
-    for title, each in zip(titles, maps, strict=True):
-        _check_map(title, np.asarray(each))
-    truth = [_checked_mask(title, mask, np.shape(m)) for title, mask, m in zip(titles, given, maps, strict=True)]
-    known = _labels(labels, truth, titles)
-    masked = np.array([bool(label) and mask is not None for label, mask in zip(known, truth, strict=True)])
-    if require_pixels:
-        _require_masks(known, truth, titles)
-    return CheckedSet(
-        maps=list(maps),
-        masks=tuple(_usable_mask(*row) for row in zip(titles, truth, known, strict=True)),
-        labels=known,
-        scores=_scores(scores, maps, image_score, titles),
-        names=titles,
-        dtype=_common_dtype(maps),
-        masked=masked,
-        image_score=image_score if scores is None else "given",
-    )
+    """Check everything in one pass that reads every map and mask once.
+
+    Args:
+        see: called with every image that fits, in order.
+        maps, masks, …: as in `flawsmith.metrics.score_maps`, and so are the errors.
+    """
+    count = _count(maps)
+    titles = tuple(names) if names is not None else tuple(f"image {i}" for i in range(count))
+    given = {"names": len(titles), "masks": count if masks is None else len(masks)}
+    given |= {"labels": _length(labels, count), "scores": _length(scores, count)}
+    for what, length in given.items():
+        if length != count:
+            raise BadParameter(f"there are {length} {what} for {count} maps; expected one per map")
+    known = None if labels is None else checked_labels(labels, titles)
+    told = None if scores is None else _checked_scores(scores, titles)
+    gathering = Gathering(image_score, see)
+    for i, title in enumerate(titles):
+        score = None if told is None else float(told[i])
+        gathering.look(title, maps[i], None if masks is None else masks[i], None if known is None else int(known[i]), score)
+    found = gathering.finish(require_pixels)
+    return CheckedSet(maps=maps, truth=masks, image_score=image_score if told is None else "given", **found)
 
 
-def _length(values: ArrayLike | None, maps: Maps) -> int:
-    return len(maps) if values is None else np.size(values)
+class Gathering:
+    """Checks one image after the other and remembers what is small: labels, scores, counts.
+
+    Args:
+        image_score: how a map becomes the score of its image.
+        see: called with every image that fits, until one does not.
+    """
+
+    def __init__(self, image_score: str, see: See | None = None) -> None:
+        self.image_score, self.see = image_score, see
+        self.names: list[str] = []
+        self.labels: list[int] = []
+        self.scores: list[float] = []
+        self.masked: list[bool] = []
+        self.sizes: list[int] = []
+        self.defects: list[int] = []
+        self.kinds: set[np.dtype[Any]] = set()
+        self.problems: list[Problem] = []
+
+    def look(self, title: str, values: Any, mask: Any, label: int | None, score: float | None) -> None:
+        """Check an image; what is wrong with it is told by `finish`, with all others of its kind.
+
+        Raises:
+            BadParameter: it has neither a label nor a mask.
+        """
+        try:
+            image = checked_image(title, values, mask, label)
+        except DataError as error:
+            self.problems.append(Problem(error.code, str(error), error.files))
+            return
+        if self.problems:
+            return
+        self.names.append(title)
+        self.labels.append(image.label)
+        self.scores.append(image_score_of(image.values, self.image_score) if score is None else score)
+        self.masked.append(image.masked)
+        self.sizes.append(image.values.size)
+        self.defects.append(image.defect_pixels)
+        self.kinds.add(image.values.dtype)
+        if self.see is not None:
+            self.see(len(self.names) - 1, image)
+
+    def finish(self, require_pixels: bool = False) -> dict[str, Any]:
+        """What was found, as arguments of `CheckedSet`.
+
+        Raises:
+            DataError: what is wrong; one error names all images with that problem.
+            NoPixelTruth: `require_pixels`, and an anomaly has no mask.
+        """
+        raise_errors(self.problems)
+        if require_pixels:
+            self._require_masks()
+        return {
+            "labels": np.array(self.labels, np.int8),
+            "scores": np.array(self.scores, np.float64),
+            "names": tuple(self.names),
+            "dtype": common_dtype(self.kinds),
+            "masked": np.array(self.masked, bool),
+            "sizes": np.array(self.sizes, np.int64),
+            "defects": np.array(self.defects, np.int64),
+        }
+
+    def _require_masks(self) -> None:
+        bare = [title for title, label, masked in zip(self.names, self.labels, self.masked, strict=True) if label and not masked]
+        if bare:
+            raise NoPixelTruth(
+                f"pixel metrics were asked for, and {len(bare)} anomalous images have no mask ({bare[0]} first); "
+                "give masks or ask for image metrics alone",
+                bare,
+            )
 
 
-def _check_map(title: str, values: NDArray[Any]) -> None:
-    if values.ndim != 2 or values.size == 0 or values.dtype.kind not in "fiub":
-        raise DataError(
-            "E_SIZE",
-            f"the map of {title} is {values.dtype} of shape {values.shape}; expected numbers of shape height×width",
-            [title],
-        )
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        bad = int((~np.isfinite(values)).sum())
-        raise DataError(
-            "E_NOT_FINITE",
-            f"the map of {title} has {bad} pixels that are NaN or infinite; expected finite numbers: repair it",
-            [title],
-        )
+def checked_image(title: str, values: Any, mask: Any, label: int | None) -> CheckedImage:
+    """One image whose parts fit each other. Errors as in `flawsmith.metrics.score_maps`."""
+    array = _checked_map(title, np.asarray(values))
+    marks = checked_mask(title, mask, array.shape)
+    if label is None and marks is None:
+        raise BadParameter(f"{title} has neither a label nor a mask; expected labels where masks are missing")
+    count = 0 if marks is None else int(np.count_nonzero(marks))
+    known = int(count > 0) if label is None else label
+    if count and not known:
+        raise DataError("E_MASK_ON_NORMAL", f"{title} is labelled good, and its mask marks {count} pixels; repair one", [title])
+    return CheckedImage(array, marks if count else None, known, bool(known) and marks is not None, count)
 
 
-def _checked_mask(title: str, mask: Any, shape: tuple[int, ...]) -> Mask | None:
+def checked_mask(title: str, mask: Any, shape: tuple[int, ...]) -> Mask | None:
+    """A mask as booleans; None where there is none.
+
+    Raises:
+        DataError: another size than its map (E_SIZE), or other values than booleans, 0/1 or 0/255 (E_MASK_VALUES).
+    """
     if mask is None:
         return None
     values = np.asarray(mask)
@@ -135,24 +240,24 @@ def _checked_mask(title: str, mask: Any, shape: tuple[int, ...]) -> Mask | None:
         )
     if values.dtype == bool:
         return values
-    distinct = set(np.unique(values).tolist()) if values.dtype.kind in "iuf" else {str(values.dtype)}
-    if not (distinct <= {0, 1} or distinct <= {0, 255}):
-        odd = sorted(distinct - {0, 1, 255}, key=str) or sorted(distinct)
-        raise DataError(
-            "E_MASK_VALUES",
-            f"the mask of {title} holds {odd[0]}; expected booleans, 0/1 or 0/255: apply the data's mask rule",
-            [title],
-        )
-    marked: Mask = values != 0
-    return marked
+    if values.dtype.kind in "iuf":
+        marked: Mask = values != 0
+        count = int(np.count_nonzero(marked))
+        if count in (np.count_nonzero(values == 1), np.count_nonzero(values == 255)):
+            return marked
+    raise DataError(
+        "E_MASK_VALUES",
+        f"the mask of {title} holds {_odd_value(values)}; expected booleans, 0/1 or 0/255: apply the data's mask rule",
+        [title],
+    )
 
 
-def _labels(labels: ArrayLike | None, masks: Sequence[Mask | None], titles: Sequence[str]) -> NDArray[np.int8]:
-    if labels is None:
-        for title, mask in zip(titles, masks, strict=True):
-            if mask is None:
-                raise BadParameter(f"{title} has neither a label nor a mask; expected labels where masks are missing")
-        return np.array([mask is not None and mask.any() for mask in masks], np.int8)
+def checked_labels(labels: ArrayLike, titles: Sequence[str]) -> NDArray[np.int8]:
+    """Labels as int8.
+
+    Raises:
+        DataError: one is neither 0 nor 1 (E_LABEL).
+    """
     values = np.asarray(labels)
     if not np.isin(values, (0, 1)).all():
         odd = int(np.flatnonzero(~np.isin(values, (0, 1)))[0])
@@ -160,29 +265,49 @@ def _labels(labels: ArrayLike | None, masks: Sequence[Mask | None], titles: Sequ
     return values.astype(np.int8)
 
 
-def _usable_mask(title: str, mask: Mask | None, label: int) -> Mask | None:
-    if label:
-        return mask if mask is not None and mask.any() else None
-    if mask is not None and mask.any():
+def common_dtype(kinds: set[np.dtype[Any]]) -> np.dtype[Any]:
+    """float32 where it holds every value of these types, else float64."""
+    return np.dtype(np.float32) if all(np.can_cast(kind, np.float32) for kind in kinds) else np.dtype(np.float64)
+
+
+def _count(maps: Any) -> int:
+    if not hasattr(maps, "__len__"):
+        raise BadParameter(
+            f"maps are a {type(maps).__name__}, which has no length; expected a sequence: "
+            "give what can be read only once to flawsmith.metrics.score_stream"
+        )
+    if not len(maps):
+        raise BadParameter("there are no maps; expected at least one image: give the maps of the test set")
+    return len(maps)
+
+
+def _length(values: ArrayLike | None, count: int) -> int:
+    return count if values is None else np.size(values)
+
+
+def _checked_map(title: str, values: NDArray[Any]) -> NDArray[Any]:
+    if values.ndim != 2 or values.size == 0 or values.dtype.kind not in "fiub":
         raise DataError(
-            "E_MASK_ON_NORMAL", f"{title} is labelled good, and its mask marks {int(mask.sum())} pixels; repair one", [title]
+            "E_SIZE",
+            f"the map of {title} is {values.dtype} of shape {values.shape}; expected numbers of shape height×width",
+            [title],
         )
-    return None
-
-
-def _require_masks(labels: Iterable[int], masks: Iterable[Mask | None], titles: Iterable[str]) -> None:
-    bare = [title for label, mask, title in zip(labels, masks, titles, strict=True) if label and mask is None]
-    if bare:
-        raise NoPixelTruth(
-            f"pixel metrics were asked for, and {len(bare)} anomalous images have no mask ({bare[0]} first); "
-            "give masks or ask for image metrics alone",
-            bare,
+    if values.dtype.kind == "f" and not np.isfinite([values.min(), values.max()]).all():
+        bad = int((~np.isfinite(values)).sum())
+        raise DataError(
+            "E_NOT_FINITE",
+            f"the map of {title} has {bad} pixels that are NaN or infinite; expected finite numbers: repair it",
+            [title],
         )
+    return values
 
 
-def _scores(scores: ArrayLike | None, maps: Maps, how: str, titles: Sequence[str]) -> NDArray[np.float64]:
-    if scores is None:
-        return np.array([image_score_of(np.asarray(each), how) for each in maps], np.float64)
+def _odd_value(values: NDArray[Any]) -> Any:
+    distinct = set(np.unique(values).tolist()) if values.dtype.kind in "iuf" else {str(values.dtype)}
+    return (sorted(distinct - {0, 1, 255}, key=str) or sorted(distinct))[0]
+
+
+def _checked_scores(scores: ArrayLike, titles: Sequence[str]) -> NDArray[np.float64]:
     values = np.asarray(scores, np.float64)
     if values.ndim != 1:
         raise BadParameter(f"scores have shape {values.shape}; expected one number per image")
@@ -190,8 +315,3 @@ def _scores(scores: ArrayLike | None, maps: Maps, how: str, titles: Sequence[str
         odd = int(np.flatnonzero(~np.isfinite(values))[0])
         raise DataError("E_NOT_FINITE", f"the score of {titles[odd]} is {values[odd]}; expected a finite number", [titles[odd]])
     return values
-
-
-def _common_dtype(maps: Maps) -> np.dtype[Any]:
-    kinds = {np.asarray(each).dtype for each in maps}
-    return np.dtype(np.float32) if all(np.can_cast(kind, np.float32) for kind in kinds) else np.dtype(np.float64)
