@@ -1,16 +1,20 @@
-"""Counts above a few fixed thresholds: one pass over the images, whatever their number."""
+"""Pixels of a checked test set, counted in one pass over its images, whatever their number."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flawsmith.core.arrays import Mask
-from flawsmith.metrics.steps import Counts, Floats
+from flawsmith.metrics.steps import BLOCK, Counts, Floats, Scores1D, Steps, steps_of
 from flawsmith.metrics.testset import CheckedSet
+
+CHUNK = 1 << 22
+"""Background pixels that are sorted at a time."""
 
 
 def used_images(data: CheckedSet) -> Iterator[tuple[NDArray[Any], Mask | None]]:
@@ -51,3 +55,32 @@ def hits_and_alarms(data: CheckedSet, thresholds: Floats, low: float, high: floa
         if mask is not None:
             hits += counts_above(scaled[mask], thresholds)
     return hits, alarms
+
+
+def weighted_steps(data: CheckedSet, positives: Scores1D, weights: Floats) -> Steps:
+    """The step function of weighted positives against the background, which is counted in chunks and never held as a whole.
+
+    Args:
+        positives: scores of defect pixels, any order; a pixel may come more than once.
+        weights: weight of each, the mass of the steps.
+    """
+    steps = steps_of(positives, [], weights)
+    above, reached, negatives = steps.above.copy(), steps.reached.copy(), 0
+    for chunk in _sorted_chunks(data, positives.dtype):
+        negatives += len(chunk)
+        for start in range(0, len(above), BLOCK):
+            block = slice(start, start + BLOCK)
+            above[block] += len(chunk) - np.searchsorted(chunk, steps.thresholds[block], "right")
+            reached[block] += len(chunk) - np.searchsorted(chunk, steps.thresholds[block], "left")
+    return replace(steps, above=above, reached=reached, negatives=negatives)
+
+
+def _sorted_chunks(data: CheckedSet, dtype: Any) -> Iterator[Scores1D]:
+    waiting: list[NDArray[Any]] = []
+    for values, mask in used_images(data):
+        waiting.append(background_of(values, mask).astype(dtype, copy=False))
+        if sum(map(len, waiting)) >= CHUNK:
+            yield np.sort(np.concatenate(waiting))
+            waiting = []
+    if waiting:
+        yield np.sort(np.concatenate(waiting))

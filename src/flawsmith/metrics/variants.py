@@ -1,7 +1,7 @@
 """Variants of AUPRO that released code computes: for comparison with its published numbers, never as our own score.
 
 Each does what the table of `docs/metrics.md` says of it, in float64 unless float32 is the variant. The reference is `mvtec`
-in `flawsmith.metrics.overlap`. Variants with thresholds equidistant in score stream over the images; the others sort the
+in `flawsmith.metrics.overlap`. All stream over the images but `mvtec3d-100` and `anomalib<2.3`, which sort the whole
 background and take 4 bytes per pixel (8 for float64 maps).
 
 Sources: MVTec 3D-AD evaluation code (`au_pro_util`, copied by DRAEM and AnomalyDiffusion); UniADC `utils/metrics.py`; ADer
@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from flawsmith.core.arrays import Mask
 from flawsmith.core.errors import UnknownName
-from flawsmith.metrics.grids import background_of, counts_above, span_of, used_images
+from flawsmith.metrics.grids import background_of, counts_above, span_of, used_images, weighted_steps
 from flawsmith.metrics.overlap import check_connectivity, check_limit, label_regions, overlap_area
 from flawsmith.metrics.records import Reason
-from flawsmith.metrics.steps import Floats, Steps, area_up_to, steps_of
+from flawsmith.metrics.steps import Floats, Steps, area_up_to
 from flawsmith.metrics.testset import CheckedSet
 
 RANKS = 100
@@ -167,11 +167,11 @@ def _ranked(case: _Case) -> Measured:
     return area_up_to(rate, overlap, limit=case.limit), None
 
 
-def _sorted_background(case: _Case, dtype: Any = None) -> NDArray[Any]:
+def _sorted_background(case: _Case) -> NDArray[Any]:
     """Scores of all pixels outside every region, ascending, copied once."""
     data = case.data
     used = np.flatnonzero(data.usable).tolist()
-    scores = np.empty(sum(data.pixels(i) - data.defect_pixels(i) for i in used), dtype or data.dtype)
+    scores = np.empty(sum(data.pixels(i) - data.defect_pixels(i) for i in used), data.dtype)
     filled = 0
     for values, mask in used_images(case.data):
         outside = background_of(values, mask)
@@ -210,10 +210,9 @@ def _single_precision(case: _Case) -> Measured:
 
 
 def _steps(case: _Case, dtype: Any = None) -> Steps:
-    background = _sorted_background(case, dtype)
-    regions = [scores.astype(background.dtype, copy=False) for scores in _region_scores(case)]
+    regions = [scores.astype(dtype or case.data.dtype, copy=False) for scores in _region_scores(case)]
     weights = np.concatenate([np.full(len(scores), 1.0 / len(scores)) for scores in regions])
-    return steps_of(np.concatenate(regions), [background], weights)
+    return weighted_steps(case.data, np.concatenate(regions), weights)
 
 
 # One ROC per region, resampled
