@@ -152,7 +152,7 @@ def test_the_shortest_side(metric, least):
 @pytest.mark.parametrize("metric", [ssim, psnr, vif])
 def test_pictures_that_do_not_fit_are_refused(metric):
     good = np.zeros((50, 50, 3))
-    with pytest.raises(DataError, match="50×50(×3)? and 50×51(×3)?"):
+    with pytest.raises(DataError, match=r"50×50(×3)? and 50×51(×3)?"):
         metric(good, np.zeros((50, 51, 3)))
     holed = good.copy()
     holed[0, 0, 0] = np.nan

@@ -145,11 +145,21 @@ class EfficientNetLite0(FeatureExtractor):
         return [self._conv_stem, self._bn0] if layer == "stem" else [self._blocks[block] for block in BLOCKS_OF[layer]]
 
     @torch.no_grad()
+    def pooled(self, images: Tensor) -> Tensor:
+        """What the classifier looks at, N×1280, of images N×3×H×W in [0, 1]; only with `classifier=True`."""
+        features = self.extract(images, ["layer4"])["layer4"]
+        return F.relu6(conv_norm(features, self._conv_head, self._bn1)).mean((2, 3))
+
+    @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:
         """ImageNet logits N×1000 of images N×3×H×W in [0, 1]; only with `classifier=True`."""
-        features = self.extract(images, ["layer4"])["layer4"]
-        logits: Tensor = self._fc(F.relu6(conv_norm(features, self._conv_head, self._bn1)).mean((2, 3)))
+        logits: Tensor = self._fc(self.pooled(images))
         return logits
+
+    @property
+    def classifier_weight(self) -> Tensor:
+        """Weights 1000×1280 of the last layer, without its bias; only with `classifier=True`."""
+        return self._fc.weight
 
 
 def packaged_weights() -> Path:
