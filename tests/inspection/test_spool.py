@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from flawsmith.core.errors import OutputError
-from flawsmith.inspection.spool import Spool, Spooled
+from flawsmith.inspection.spool import Spool
 
 
 def arrays() -> list[np.ndarray]:
@@ -99,15 +99,6 @@ def test_a_folder_that_is_not_there_is_one_clear_error(monkeypatch: pytest.Monke
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     with pytest.raises(OutputError, match="no temporary file can be written"):
         Spool(0).put(np.ones(3))
-
-
-def test_a_sequence_of_some_of_them_has_gaps() -> None:
-    spool = filled(0)
-    some = Spooled(spool, [3, None, 0])
-    assert len(some) == 3
-    assert some[1] is None
-    assert [None if each is None else each.shape for each in some] == [(16, 16), None, (3, 5)]
-    assert some[1:][1].shape == (3, 5)
 
 
 def test_many_arrays_take_one_open_file() -> None:

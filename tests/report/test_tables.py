@@ -8,16 +8,17 @@ from flawsmith.inspection.evaluation import Evaluation
 from flawsmith.metrics import Interval, MetricValue, ProtocolRecord
 from flawsmith.report.outcomes import Confusion
 from flawsmith.report.page import Table
+from flawsmith.report.results import metric_cell
 from flawsmith.report.tables import (
     chance_of,
     comparison_table,
     confusion_table,
     defect_table,
-    metric_cell,
     mistakes_table,
     protocol_table,
 )
 
+AUPRO = "AUPRO (mvtec, FPR ≤ 0.3)"
 RECORD = ProtocolRecord("pixel_ap", pixels=100, positive_pixels=10)
 
 
@@ -46,7 +47,7 @@ def test_defect_table_has_a_row_per_kind_and_counts_finds(evaluation: Evaluation
     assert column(table, "Defect") == ["scratch", "smear", "spot", "stain"]
     found = sum(int(text.split()[0]) for text in column(table, "Found"))
     assert found == Confusion.of(evaluation.results, evaluation.threshold).found
-    assert column(table, "AUPRO")[0] == f"{evaluation.per_defect['scratch']['pixel_aupro'].value:.3f}"
+    assert column(table, AUPRO)[0] == f"{evaluation.per_defect['scratch']['pixel_aupro'].value:.3f}"
 
 
 def test_confusion_and_mistakes_agree(evaluation: Evaluation) -> None:
@@ -82,7 +83,35 @@ def test_comparison_refuses_values_of_different_protocols(evaluation: Evaluation
 
 def test_comparison_leaves_out_what_nobody_has_and_marks_what_one_lacks(evaluation: Evaluation) -> None:
     bare = replace(evaluation, metrics={"image_auroc": evaluation.metrics["image_auroc"]}, timings={})
-    assert "AUPRO" not in comparison_table([bare]).heads
+    assert AUPRO not in comparison_table([bare]).heads
     both = comparison_table([evaluation, bare])
-    assert column(both, "AUPRO")[1] == "–"
+    assert column(both, AUPRO)[1] == "–"
     assert column(both, "Training")[1] == "–"
+
+
+def test_a_comparison_of_two_splits_is_asked_for_and_says_so(evaluation: Evaluation) -> None:
+    value = evaluation.metrics["image_auroc"]
+    moved = replace(value, record=replace(value.record, details={"split": "ab12"}))
+    pair = [evaluation, replace(evaluation, name="other", metrics={"image_auroc": moved})]
+    with pytest.raises(BadParameter, match="'contrast on toy' and of 'other' differ in split"):
+        comparison_table(pair)
+    assert comparison_table(pair, allow=["split"]).notes == ("Compared on request although the records differ in: split.",)
+
+
+def test_a_comparison_marks_the_best_and_the_second(evaluation: Evaluation) -> None:
+    value = evaluation.metrics["image_auroc"]
+    rows = [replace(evaluation, name=str(x), metrics={"image_auroc": replace(value, value=x)}) for x in (0.7, 0.9, 0.8)]
+    table = comparison_table(rows)
+    at = table.heads.index("Image AUROC")
+    assert [row[at].rank for row in table.rows] == ["", "best", "second"]
+
+
+def test_chance_of_the_whole_curve_is_a_half() -> None:
+    assert chance_of(MetricValue(0.9, None, replace(RECORD, metric="pixel_aupro", curve="full", fpr_limit=None))) == "0.500"
+    assert chance_of(MetricValue(0.9, None, replace(RECORD, metric="image_auroc_logical", image_score="own"))) == "0.500"
+
+
+def test_the_protocol_table_says_what_else_decided_a_number(evaluation: Evaluation) -> None:
+    record = replace(evaluation.metrics["pixel_ap"].record, protocol="as_released", details={"selection": "not done"})
+    table = protocol_table({"pixel_ap": MetricValue(0.5, None, record)})
+    assert table.rows[0][table.heads.index("More")].text.startswith("protocol as_released; selection not done")

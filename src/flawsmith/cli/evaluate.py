@@ -14,8 +14,47 @@ Report = Annotated[
 Metrics = Annotated[
     list[str] | None,
     typer.Option(
-        "--metric", metavar="ID", help="Show only this metric, and fail if it is undefined; repeatable.", show_default=False
+        "--metric",
+        metavar="ID",
+        help="Show only this metric, and fail if it is undefined; repeatable. Ids: docs/metrics.md.",
+        show_default=False,
     ),
+]
+TableFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--table",
+        metavar="FILE",
+        help="Write the table of results, published ones beside them, as .csv, .md or .tex; repeatable.",
+        show_default=False,
+    ),
+]
+ProtocolName = Annotated[
+    str,
+    typer.Option(
+        "--protocol",
+        metavar="NAME",
+        help="honest; as_released: evaluated as the detector's original code does, to compare with its published numbers; "
+        "as_released:draem and others: as that code does.",
+    ),
+]
+Resolution = Annotated[
+    str, typer.Option("--resolution", metavar="SIZE", help="Where maps and masks meet: native, 256 or 512 (a square).")
+]
+MaskRule = Annotated[
+    str,
+    typer.Option("--mask-rule", metavar="RULE", help="How a mask is resized: default, area, truncate, any, nearest, half …"),
+]
+Pro = Annotated[str, typer.Option("--pro", metavar="VARIANT", help="Which AUPRO: mvtec, full, mvtec3d-100 …")]
+ImageScore = Annotated[
+    str,
+    typer.Option(
+        "--image-score", metavar="NAME", help="Score of an image: own (the detector's), max, top100, topk_fraction, smooth21_max."
+    ),
+]
+Memory = Annotated[
+    float,
+    typer.Option("--memory", metavar="GIB", help="Anomaly maps held in memory, GiB; more goes to a temporary file.", min=0.0),
 ]
 
 
@@ -23,7 +62,14 @@ def evaluate(
     model: ModelFolder,
     folder: DataFolder,
     report: Report = None,
+    table: TableFiles = None,
     metric: Metrics = None,
+    protocol: ProtocolName = "honest",
+    resolution: Resolution = "native",
+    mask_rule: MaskRule = "default",
+    pro: Pro = "mvtec",
+    image_score: ImageScore = "own",
+    memory: Memory = 2.0,
     product: ProductName = None,
     layout: LayoutName = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier report at --report.")] = False,
@@ -37,20 +83,35 @@ def evaluate(
     from flawsmith.data import load
     from flawsmith.inspection.evaluation import evaluate as measure
     from flawsmith.inspection.inspector import Inspector
+    from flawsmith.inspection.protocols import geometry_by_hand
+    from flawsmith.report.beside import evaluation_table
     from flawsmith.report.html import refuse_report, write_report
+    from flawsmith.report.table_formats import refuse_table_file, write_table
 
     if report is not None:
         refuse_report(report, [model, folder], overwrite=overwrite)
-    result = measure(Inspector.load(model), load(folder, layout, product=product), require=metric or (), command=typed_command())
+    for file in table or ():
+        refuse_table_file(file, [model, folder])
+    geometry = geometry_by_hand(resolution, mask_rule, image_score, pro)
+    result = measure(
+        Inspector.load(model),
+        load(folder, layout, product=product),
+        require=metric or (),
+        command=typed_command(),
+        protocol=protocol,
+        geometry=geometry,
+        memory=round(memory * 2**30),
+    )
     if report is not None:
         write_report(report, result)
+    for file in table or ():
+        write_table(file, evaluation_table(result))
     shown = metric or list(result.metrics)
     lines = [f"{result.name}: {len(result.results)} test images of {folder}, protocol {result.protocol}"]
     for name in shown:
         value = result.metrics[name]
         lines.append(f"  {name:<14} {value.value:.4f}" if value.reason is None else f"  {name:<14} –       {value.reason}")
     lines += [f"beware: {warning}" for warning in result.warnings]
-    if report is not None:
-        lines.append(f"report: {report}")
+    lines += [f"{what}: {file}" for what, file in (("report", report), *(("table", each) for each in table or ())) if file]
     document = result.to_json()
     show("\n".join(lines), {**document, "metrics": {name: document["metrics"][name] for name in shown}}, as_json)

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
-import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from flawsmith import __version__
-from flawsmith.core.arrays import Image
-from flawsmith.core.detector import Prediction
 from flawsmith.core.errors import DataError, NoPixelTruth, UnknownName
 from flawsmith.core.progress import track
 from flawsmith.core.samples import Sample
 from flawsmith.data.dataset import Dataset
 from flawsmith.data.fingerprints import turned_digest
 from flawsmith.inspection.inspector import Inspector
+from flawsmith.inspection.kinds import DERIVED, measure_kinds
+from flawsmith.inspection.looking import ImageResult, Look, look
+from flawsmith.inspection.measuring import Stamp, measure
+from flawsmith.inspection.protocols import HONEST, OWN, Geometry, geometry_of
+from flawsmith.inspection.spool import BUDGET
 from flawsmith.learning.threads import use_threads
-from flawsmith.metrics import METRIC_IDS, per_defect, score_maps
+from flawsmith.metrics import METRIC_IDS
+from flawsmith.metrics.extra import refuse_unknown
 from flawsmith.metrics.records import MetricValue
+from flawsmith.metrics.steps import Floats
 
-
-@dataclass(frozen=True, eq=False)
-class ImageResult:
-    """One test image and what the inspector said of it."""
-
-    sample: Sample
-    prediction: Prediction
+__all__ = ["Chosen", "Evaluation", "ImageResult", "choose_test_images", "environment", "evaluate", "split_record"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +41,7 @@ class Evaluation:
         detector: registry name.
         dataset: of the test images.
         product: of the test images.
-        protocol: `honest`: nothing of the test set touched training, selection, threshold or scores.
+        protocol: `honest`: nothing of the test set touched training, selection, threshold or scores; or `as_released`.
         metrics: by id of docs/metrics.md, each with its record.
         per_defect: the same for each defect against all normals.
         results: one per test image, in the data set's order.
@@ -55,6 +54,8 @@ class Evaluation:
         environment: versions and machine.
         licence: of the data, with its citation.
         warnings: what a reader must know.
+        layout: that read the test images, with its options.
+        curves: points of `image_roc`, `image_pr`, `pixel_roc`, `pixel_pr` and `pixel_pro` as (x, y); those that are defined.
     """
 
     name: str
@@ -74,6 +75,8 @@ class Evaluation:
     environment: Mapping[str, str]
     licence: str
     warnings: tuple[str, ...]
+    layout: str = ""
+    curves: Mapping[str, tuple[Floats, Floats]] = field(default_factory=dict, repr=False)
 
     def __getitem__(self, metric: str) -> float:
         """The value of a metric; NaN where undefined.
@@ -91,6 +94,7 @@ class Evaluation:
             "name": self.name,
             "detector": self.detector,
             "dataset": self.dataset,
+            "layout": self.layout,
             "product": self.product,
             "protocol": self.protocol,
             "metrics": {name: value.to_json() for name, value in self.metrics.items()},
@@ -118,7 +122,15 @@ class Evaluation:
 
 
 def evaluate(
-    inspector: Inspector, data: Dataset, *, require: Sequence[str] = (), name: str = "", command: str = ""
+    inspector: Inspector,
+    data: Dataset,
+    *,
+    require: Sequence[str] = (),
+    name: str = "",
+    command: str = "",
+    protocol: str = "honest",
+    geometry: Geometry = HONEST,
+    memory: int = BUDGET,
 ) -> Evaluation:
     """Run an inspector over the test images of `data`.
 
@@ -128,23 +140,31 @@ def evaluate(
     Args:
         inspector: a trained inspector.
         data: the data set it was trained on, or another folder of the same product.
-        require: metric ids that must be defined.
+        require: metric ids that must be defined; those beyond the standard ones are measured because they are asked for.
         name: what to call the result; empty: the detector and the product.
         command: what the user typed, for the record.
+        protocol: `honest`; `as_released`: as the detector's original code evaluates, to compare with its published numbers;
+            `as_released:NAME`: as one of `flawsmith.inspection.protocols.FAMILIES`.
+        geometry: resolution, mask rule, image score and AUPRO by hand; only with `honest`.
+        memory: bytes of anomaly maps and masks that are held; more goes to a temporary file.
 
     Raises:
         DataError: no test image (E_EMPTY_SPLIT), or one that the inspector was trained on (E_DUPLICATE).
         NoPixelTruth: a required pixel metric has no masks to be measured on.
-        UnknownName: a required metric does not exist.
+        UnknownName: a required metric or a protocol does not exist.
+        BadParameter: the detector has no as_released protocol, or a geometry was given beside it.
+        OutputError: the temporary folder is full.
     """
     for metric in require:
-        if metric not in METRIC_IDS:
-            raise UnknownName("metric", metric, METRIC_IDS)
+        if metric not in DERIVED:
+            refuse_unknown(metric, (*METRIC_IDS, *DERIVED))
+    chosen = geometry_of(protocol, inspector.detector.name, geometry)
     side = choose_test_images(inspector, data)
     _refuse_without_truth(side.samples, require)
     with use_threads() as threads:
-        results, per_image = _predicted(inspector, side.samples)
-    measured = _measured(inspector, data, side, results, per_image)
+        seen = look(inspector, side.samples, chosen, memory)
+    stamp = Stamp(protocol.partition(":")[0], test_digest(inspector, side), data.mask_rule, chosen)
+    measured = _measured(inspector, data, side, seen, stamp, require)
     _refuse_undefined(measured, require)
     return replace(
         measured,
@@ -248,51 +268,54 @@ def _refuse_without_truth(samples: Sequence[Sample], require: Sequence[str]) -> 
         )
 
 
-def _predicted(inspector: Inspector, samples: Sequence[Sample]) -> tuple[tuple[ImageResult, ...], float]:
-    began = time.monotonic()
-    images: Iterable[Image] = (sample.image() for sample in samples)
-    predictions = track(inspector.predict(images), "looking at test images", total=len(samples))
-    results = tuple(ImageResult(sample, prediction) for sample, prediction in zip(samples, predictions, strict=True))
-    return results, 1000 * (time.monotonic() - began) / len(samples)
+def test_digest(inspector: Inspector, side: Chosen) -> str:
+    """What says which images were tested on: the digest of the split, or of the names of other data's images."""
+    if side.own:
+        return inspector.split.digest
+    return hashlib.sha256("\n".join(sorted(sample.id for sample in side.samples)).encode()).hexdigest()
 
 
-def _measured(
-    inspector: Inspector,
-    data: Dataset,
-    side: Chosen,
-    results: tuple[ImageResult, ...],
-    per_image: float,
-) -> Evaluation:
-    maps = [result.prediction.map for result in results]
-    masks = [result.sample.mask() if result.sample.has_mask else None for result in results]
-    labels = np.array([not result.sample.is_normal for result in results])
-    scores = np.array([result.prediction.score for result in results])
-    defects = [result.sample.defect for result in results]
-    names = [result.sample.source.location for result in results]
+def _measured(inspector: Inspector, data: Dataset, side: Chosen, seen: Look, stamp: Stamp, require: Sequence[str]) -> Evaluation:
+    wanted = [metric for metric in require if metric not in DERIVED]
+    measures = measure(seen, stamp, (*METRIC_IDS, *wanted))
+    kinds = measure_kinds(inspector, data, seen, measures, stamp)
+    anomalous = sum(not result.sample.is_normal for result in seen.results)
     origin = inspector.origin
     return Evaluation(
         name=f"{inspector.detector.name} on {origin.product}",
         detector=inspector.detector.name,
         dataset=data.name,
         product=origin.product,
-        protocol="honest",
-        metrics=score_maps(maps, masks, labels=labels, scores=scores, names=names, mask_rule=data.mask_rule),
-        per_defect=per_defect(maps, masks, defects, scores=scores, names=names, mask_rule=data.mask_rule),
-        results=results,
+        protocol=stamp.protocol,
+        metrics={**measures.metrics, **kinds},
+        per_defect=measures.per_defect,
+        results=seen.results,
         threshold=inspector.threshold.value,
         threshold_source=inspector.threshold.source,
         recipe=inspector.recipe.model_dump(mode="json"),
-        split=split_record(inspector, side, int(labels.sum())),
-        timings={"train_seconds": float(inspector.metrics["train_seconds"]), "predict_ms_per_image": per_image},
+        split=split_record(inspector, side, anomalous),
+        timings={"train_seconds": float(inspector.metrics["train_seconds"]), "predict_ms_per_image": seen.milliseconds},
         command="",
         environment={},
         licence=" ".join(part for part in (data.licence, data.citation) if part),
-        warnings=(*origin.warnings, *side.warnings),
+        warnings=(*origin.warnings, *side.warnings, *measures.warnings, *_geometry_warnings(stamp.geometry)),
+        layout=data.layout,
+        curves=measures.curves,
     )
+
+
+def _geometry_warnings(geometry: Geometry) -> tuple[str, ...]:
+    if geometry.image_score == OWN:
+        return ()
+    return (f"image metrics are of {geometry.image_score} of the maps; verdicts and threshold are of the detector's own score",)
 
 
 def _refuse_undefined(measured: Evaluation, require: Sequence[str]) -> None:
     for metric in require:
+        if metric not in measured.metrics:
+            raise DataError(
+                "E_UNDEFINED", f"{metric} was asked and these data and this detector do not give it; {DERIVED[metric]}"
+            )
         if (reason := measured.metrics[metric].reason) is not None:
             raise DataError(
                 "E_UNDEFINED", f"{metric} was asked and is undefined ({reason}); expected both good and defective test images"
@@ -300,13 +323,14 @@ def _refuse_undefined(measured: Evaluation, require: Sequence[str]) -> None:
 
 
 def split_record(inspector: Inspector, side: Chosen, anomalous: int) -> dict[str, Any]:
-    """Policy, seed, digest, flags and counts of the split behind a result."""
+    """Policy, seed, digest, options, flags and counts of the split behind a result."""
     split, tested = inspector.split, len(side.samples)
     parts = list(split.assignment.values())
     return {
         "policy": split.policy if side.own else f"{split.policy} for training, other data for testing",
         "seed": split.seed,
         "digest": split.digest,
+        "options": dict(split.options),
         "flags": list(split.flags),
         "train": parts.count("train"),
         "val": parts.count("val"),

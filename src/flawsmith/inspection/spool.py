@@ -9,9 +9,8 @@ from __future__ import annotations
 import errno
 import mmap
 import tempfile
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Any, Self, overload
+from typing import IO, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,31 +130,3 @@ class Spool:
             self._file.close()
             self._file = None
         return self._mapping
-
-
-class Spooled(Sequence[NDArray[Any] | None]):
-    """Some arrays of a spool in an order of their own, with gaps: read when asked for, never all at once.
-
-    Args:
-        spool: where they lie.
-        numbers: of each; None: there is none.
-    """
-
-    def __init__(self, spool: Spool, numbers: Sequence[int | None]) -> None:
-        self._spool, self._numbers = spool, tuple(numbers)
-
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-    @overload
-    def __getitem__(self, index: int) -> NDArray[Any] | None: ...
-    @overload
-    def __getitem__(self, index: slice) -> Spooled: ...
-    def __getitem__(self, index: int | slice) -> NDArray[Any] | Spooled | None:
-        if isinstance(index, slice):
-            return Spooled(self._spool, self._numbers[index])
-        number = self._numbers[index]
-        return None if number is None else self._spool[number]
-
-    def __iter__(self) -> Iterator[NDArray[Any] | None]:
-        return (None if number is None else self._spool[number] for number in self._numbers)

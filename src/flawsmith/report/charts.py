@@ -42,7 +42,9 @@ def curve_figures(evaluation: Evaluation, prefix: str = "") -> Figures | None:
 
 
 def curves_of(evaluation: Evaluation) -> dict[str, Points]:
-    """Points of the curves behind the metrics."""
+    """Points of the curves behind the metrics; computed where the evaluation was made without."""
+    if evaluation.curves:
+        return dict(evaluation.curves)
     results = evaluation.results
     found = score_maps(
         [r.prediction.map for r in results],

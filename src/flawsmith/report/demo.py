@@ -99,7 +99,7 @@ def run_demo(out: Path, *, normals: int = 150, steps: int = 300, seed: int = 0, 
     with new_folder(out, replaceable=PAGE if overwrite else None) as folder:
         evaluations = [_run(data, trial, folder, normals, seed) for trial in trials]
         sections = [
-            comparison_section("What it reaches", evaluations, COMPARED),
+            comparison_section("What it reaches", evaluations, COMPARED, allow=("split",)),
             synthetic_section("Synthetic defects", _gallery(data, seed), SYNTHETIC),
             *_sections(trials, evaluations),
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flawsmith.core.requests import Anomaly
+from flawsmith.data.resize import resize_map
 from flawsmith.inspection.evaluation import Evaluation, ImageResult
 from flawsmith.report.outcomes import is_called_defective
 from flawsmith.report.page import Gallery, Legend, Panel, Picture
@@ -49,7 +50,9 @@ def result_picture(result: ImageResult, scale: Scale, threshold: float) -> Pictu
         panels.append(Panel(jpeg_uri(seen.truth), "truth", f"true extent of the {kind_of(sample.defect)}"))
     panels.append(Panel(jpeg_uri(seen.coloured), "anomaly map", f"anomaly map, score {significant(prediction.score)}"))
     called, wrong = is_called_defective(result, threshold), is_called_defective(result, threshold) == sample.is_normal
-    elsewhere = called and mask is not None and not sample.is_normal and not peak_is_near(mask, prediction.map)
+    elsewhere = (
+        called and mask is not None and not sample.is_normal and not peak_is_near(mask, resize_map(prediction.map, mask.shape))
+    )
     return Picture(
         tuple(panels),
         aspect=seen.image.shape[1] / seen.image.shape[0],

@@ -16,7 +16,8 @@ from flawsmith.core.errors import DataError
 from flawsmith.core.files import new_folder, refuse_overlap, write_bytes, write_text
 from flawsmith.core.progress import track
 from flawsmith.data.layouts.folder import MASK_NAMES
-from flawsmith.data.reading import read_image
+from flawsmith.data.reading import Scale, read_image
+from flawsmith.data.scales import parse_scale
 from flawsmith.data.tree import scan, split_suffix
 from flawsmith.inspection.inspector import Inspector
 from flawsmith.report.pictures import overlay, scale_of
@@ -44,10 +45,11 @@ def write_findings(inspector: Inspector, paths: Sequence[Path], out: Path, *, ov
     files = image_files(paths)
     refuse_overlap(out, paths)
     with new_folder(out, replaceable=TABLE if overwrite else None) as folder:
-        predictions = inspector.predict(read_image(file) for file in files)
+        scale = parse_scale(inspector.origin.scale) if inspector.origin.scale else None
+        predictions = inspector.predict(read_image(file, scale) for file in files)
         told = zip(files, unique_names(files), track(predictions, "looking at images", total=len(files)), strict=True)
         rows = [_kept(folder, file, name, prediction) for file, name, prediction in told]
-        _draw_overlays(folder, files, rows, inspector.threshold.value)
+        _draw_overlays(folder, files, rows, inspector.threshold.value, scale)
         write_text(folder / TABLE, _table(rows))
     return rows
 
@@ -98,13 +100,15 @@ def _kept(folder: Path, file: Path, name: str, prediction: Prediction) -> dict[s
     return dict(zip(COLUMNS, (str(file), *values, f"maps/{name}.npy", f"overlays/{name}.png"), strict=True))
 
 
-def _draw_overlays(folder: Path, files: Sequence[Path], rows: Sequence[dict[str, Any]], threshold: float) -> None:
+def _draw_overlays(
+    folder: Path, files: Sequence[Path], rows: Sequence[dict[str, Any]], threshold: float, values: Scale | None
+) -> None:
     def maps() -> Iterator[Any]:
         return (np.load(folder / row["map"], allow_pickle=False) for row in rows)
 
     scale = scale_of(maps(), threshold)
     for file, row, anomaly_map in zip(files, rows, maps(), strict=True):
-        drawn = overlay(read_image(file), anomaly_map, scale=scale)
+        drawn = overlay(read_image(file, values), anomaly_map, scale=scale)
         write_bytes(folder / row["overlay"], cv2.imencode(".png", drawn[:, :, ::-1])[1].tobytes())
 
 

@@ -15,6 +15,7 @@ from flawsmith.core.files import refuse_overlap
 from flawsmith.core.requests import Anomaly
 from flawsmith.inspection.evaluation import Evaluation
 from flawsmith.metrics import Interval, wilson
+from flawsmith.report.beside import published_sections
 from flawsmith.report.charts import curve_figures, score_histogram
 from flawsmith.report.examples import OUTLINE_TEXT, report_scale, result_gallery, synthetic_gallery
 from flawsmith.report.outcomes import Confusion, Examples
@@ -98,6 +99,7 @@ def evaluation_page(evaluation: Evaluation) -> Page:
             mistakes_section(evaluation),
             scores_section(evaluation),
             *defect_sections(evaluation),
+            *published_sections(evaluation),
             measured_section(evaluation),
             made_section(evaluation),
         ),
@@ -243,15 +245,21 @@ def made_section(evaluation: Evaluation) -> Section:
     return Section("How it was made", tuple(blocks))
 
 
-def comparison_section(title: str, evaluations: Sequence[Evaluation], text: str = "") -> Section:
+def comparison_section(title: str, evaluations: Sequence[Evaluation], text: str = "", allow: Sequence[str] = ()) -> Section:
     """Several evaluations in one table.
+
+    Args:
+        title: of the section.
+        evaluations: one per row.
+        text: above the table.
+        allow: fields of their records in which they may differ; the table says which do.
 
     Raises:
         BadParameter: their protocol records differ.
     """
     note = Text("Small figures are 95% bootstrap intervals over images.", "note")
     lead = (Text(text),) if text else ()
-    return Section(title, (*lead, comparison_table(evaluations), note))
+    return Section(title, (*lead, comparison_table(evaluations, allow=allow), note))
 
 
 def synthetic_section(title: str, anomalies: Mapping[str, Sequence[Anomaly]], text: str = "") -> Section:

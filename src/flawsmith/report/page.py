@@ -64,10 +64,21 @@ class Facts:
 
 @dataclass(frozen=True)
 class Cell:
-    """A table's cell: its text, and a note below it in small print."""
+    """A table's cell.
+
+    Args:
+        text: what it says.
+        note: below it, in small print.
+        rank: `best` is bold, `second` underlined.
+        grey: somebody else's value, beside ours.
+        value: the number in full, for files that are read by programs.
+    """
 
     text: str
     note: str = ""
+    rank: Literal["", "best", "second"] = ""
+    grey: bool = False
+    value: float | None = None
 
 
 @dataclass(frozen=True)
@@ -87,19 +98,28 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Heads and rows. Usually made with `Table.of`."""
+    """Heads and rows. Usually made with `Table.of`.
+
+    Args:
+        heads: one per column.
+        rows: one cell per column.
+        numbers: whether a column is aligned right.
+        caption: above it.
+        notes: below it.
+    """
 
     heads: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     numbers: tuple[bool, ...]
     caption: str = ""
+    notes: tuple[str, ...] = ()
     kind: ClassVar[str] = "table"
 
     @classmethod
-    def of(cls, items: Sequence[Any], columns: Sequence[Column], caption: str = "") -> Table:
+    def of(cls, items: Sequence[Any], columns: Sequence[Column], caption: str = "", notes: Sequence[str] = ()) -> Table:
         """One row per item, one column per `Column`."""
         rows = tuple(tuple(_as_cell(column.cell(item)) for column in columns) for item in items)
-        return cls(tuple(c.head for c in columns), rows, tuple(c.number for c in columns), caption)
+        return cls(tuple(c.head for c in columns), rows, tuple(c.number for c in columns), caption, tuple(notes))
 
     @classmethod
     def of_pairs(cls, pairs: Sequence[tuple[str, str]], heads: tuple[str, str] = ("", "")) -> Table:

@@ -226,11 +226,11 @@ def published_choices(
     *, dataset: str | None = None, metric: str | None = None, setting: str | None = None
 ) -> tuple[PublishedChoice, ...]:
     """The printed names that fit every given filter; as in `published_values`, but what is unknown fits nothing."""
-    name = None if dataset is None else _plain(dataset_name(dataset) or dataset)
+    name = None if dataset is None else plain(dataset_name(dataset) or dataset)
     return tuple(
         each
         for each in library().choices
-        if name in (None, _plain(each.dataset))
+        if name in (None, plain(each.dataset))
         and metric in (None, each.metric)
         and (setting is None or setting.lower() in each.setting.lower())
     )
@@ -238,7 +238,7 @@ def published_choices(
 
 def dataset_name(name: str) -> str:
     """What the papers call a data set or the layout that reads it; empty where none of them measures it."""
-    return ALIASES.get(_plain(name), "")
+    return ALIASES.get(plain(name), "")
 
 
 def why_not_beside(value: PublishedValue, record: ProtocolRecord) -> str:
@@ -273,17 +273,20 @@ def _other_aupro(variant: Variant, record: ProtocolRecord) -> str:
 
 
 def _fitting(values: Iterable[PublishedValue], field: str, name: str) -> tuple[PublishedValue, ...]:
-    found = tuple(each for each in values if _plain(getattr(each, field)) == _plain(name))
+    found = tuple(each for each in values if plain(getattr(each, field)) == plain(name))
     known = dict.fromkeys(getattr(each, field) for each in library().values)
     if field == "metric":
         known |= dict.fromkeys(each.metric for each in library().choices)
-    if not found and _plain(name) not in {_plain(each) for each in known}:
+    if not found and plain(name) not in {plain(each) for each in known}:
         raise UnknownName(f"published {field}", name, known)
     return found
 
 
-def _plain(name: str) -> str:
-    """Letters and digits in small letters; `@` and `+` stay, since they make another metric or method of a name."""
+def plain(name: str) -> str:
+    """A name without what is spelled now this way, now that: letters and digits, small.
+
+    `@` and `+` stay: they make another metric or method of a name.
+    """
     return re.sub(r"[^\w@+]|_", "", name.lower())
 
 

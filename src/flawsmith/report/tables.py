@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
-from flawsmith.core.errors import BadParameter
 from flawsmith.inspection.evaluation import Evaluation, ImageResult
 from flawsmith.metrics import METRIC_IDS, MetricValue
 from flawsmith.report.outcomes import Confusion, is_called_defective
 from flawsmith.report.page import Cell, Column, Table
-from flawsmith.report.wording import DASH, decimal, interval_of, percent, significant, title_of, why
+from flawsmith.report.results import head_of, metric_cell, mixed_fields, ranks_of, stamp_of
+from flawsmith.report.wording import DASH, decimal, percent, significant
 
 COMPARED = ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "pixel_aupro")
 """Metrics of comparisons. F1-max stays out: its threshold is chosen on the test set."""
-
-
-def metric_cell(value: MetricValue | None) -> Cell:
-    """Three decimals with the interval below; a dash with the reason below where there is no number."""
-    if value is None:
-        return Cell(DASH, "not measured")
-    return Cell(decimal(value.value), why(value) or interval_of(value.interval))
 
 
 def defect_table(evaluation: Evaluation) -> Table:
@@ -37,13 +30,14 @@ def defect_table(evaluation: Evaluation) -> Table:
     columns = [
         Column("Defect", lambda name: name),
         Column("Found", found, number=True),
-        *(Column(title_of(metric), _getter(evaluation.per_defect, metric), number=True) for metric in ids),
+        *(_defect_column(metric, evaluation.per_defect) for metric in ids),
     ]
     return Table.of(list(evaluation.per_defect), columns)
 
 
-def _getter(rows: Mapping[str, Mapping[str, MetricValue]], metric: str) -> Any:
-    return lambda name: metric_cell(rows[name].get(metric))
+def _defect_column(metric: str, rows: Mapping[str, Mapping[str, MetricValue]]) -> Column:
+    head = head_of(metric, [row[metric].record for row in rows.values() if metric in row])
+    return Column(head, lambda name: metric_cell(rows[name].get(metric)), number=True)
 
 
 def confusion_table(confusion: Confusion) -> Table:
@@ -73,7 +67,7 @@ def mistakes_table(results: Sequence[ImageResult], threshold: float) -> Table:
 def protocol_table(metrics: Mapping[str, MetricValue]) -> Table:
     """How each metric was measured, and on how much."""
     columns = [
-        Column("Metric", lambda item: Cell(title_of(item[0]), item[0])),
+        Column("Metric", lambda item: Cell(head_of(item[0], [item[1].record]), item[0])),
         Column("Value", lambda item: metric_cell(item[1]), number=True),
         Column("Chance", lambda item: chance_of(item[1]), number=True),
         Column("Rule", lambda item: item[1].record.curve or DASH),
@@ -83,13 +77,14 @@ def protocol_table(metrics: Mapping[str, MetricValue]) -> Table:
         Column("Regions", lambda item: _regions(item[1])),
         Column("Images", lambda item: _images(item[1])),
         Column("Pixels", lambda item: _pixels(item[1])),
+        Column("More", lambda item: _details(item[1])),
     ]
     return Table.of(list(metrics.items()), columns)
 
 
 def chance_of(value: MetricValue) -> str:
     """What guessing would give."""
-    record, kind = value.record, value.record.metric.partition("_")[2]
+    record, kind = value.record, value.record.metric.split("_")[1]
     if not value.defined:
         return DASH
     if kind == "aupro":
@@ -116,43 +111,48 @@ def _pixels(value: MetricValue) -> Cell | str:
     return Cell(f"{record.pixels:,}", f"{record.prevalence:.2%} on defects") if record.pixels else DASH
 
 
-def comparison_table(evaluations: Sequence[Evaluation], caption: str = "") -> Table:
-    """One row per evaluation, one column per metric of `COMPARED` that at least one of them has.
+def _details(value: MetricValue) -> Cell | str:
+    told = {"protocol": value.record.protocol, **value.record.details, "engine": value.record.engine or ""}
+    return "; ".join(f"{name} {text}" for name, text in told.items() if text)
+
+
+def comparison_table(evaluations: Sequence[Evaluation], caption: str = "", allow: Collection[str] = ()) -> Table:
+    """One row per evaluation, one column per metric of `COMPARED` that at least one of them has; the best of each is marked.
+
+    Args:
+        evaluations: in the order of the rows.
+        caption: above it.
+        allow: fields of the records in which they may differ, `split` for instance; the table says which do.
 
     Raises:
         BadParameter: two values of one column were measured by different protocols.
     """
     ids = [m for m in COMPARED if any(m in e.metrics and e.metrics[m].defined for e in evaluations)]
-    for metric in ids:
-        _refuse_mixed_protocols(evaluations, metric)
+    mixed = {metric: mixed_fields([(e.name, e.metrics.get(metric)) for e in evaluations], metric, allow) for metric in ids}
     counts = {id(e): Confusion.of(e.results, e.threshold) for e in evaluations}
     columns = [
         Column("", lambda e: Cell(e.name, e.detector)),
         Column("Split", lambda e: Cell(str(e.split.get("policy", DASH)), "; ".join(map(str, e.split.get("flags", ()))))),
         Column("Defects found", lambda e: percent(counts[id(e)].found, counts[id(e)].anomalies), number=True),
         Column("False alarms", lambda e: percent(counts[id(e)].alarms, counts[id(e)].normals), number=True),
-        *(Column(title_of(metric), _value_of(metric), number=True) for metric in ids),
+        *(_ranked_column(metric, evaluations) for metric in ids),
         Column("Training", lambda e: _timing(e, "train_seconds", "s"), number=True),
         Column("Per image", lambda e: _timing(e, "predict_ms_per_image", "ms"), number=True),
     ]
-    return Table.of(evaluations, columns, caption)
+    return Table.of(evaluations, columns, caption, stamp_of(mixed))
 
 
-def _value_of(metric: str) -> Any:
-    return lambda evaluation: metric_cell(evaluation.metrics.get(metric))
+def _ranked_column(metric: str, evaluations: Sequence[Evaluation]) -> Column:
+    having = {str(id(e)): e.metrics[metric] for e in evaluations if metric in e.metrics}
+    ranks = ranks_of(having, metric)
+    head = head_of(metric, [value.record for value in having.values()])
+
+    def cell(evaluation: Evaluation) -> Cell:
+        return replace(metric_cell(evaluation.metrics.get(metric)), rank=ranks.get(str(id(evaluation)), ""))
+
+    return Column(head, cell, number=True)
 
 
 def _timing(evaluation: Evaluation, name: str, unit: str) -> str:
     value = evaluation.timings.get(name)
     return DASH if value is None else f"{value:.0f} {unit}" if value >= 10 else f"{value:.1f} {unit}"
-
-
-def _refuse_mixed_protocols(evaluations: Sequence[Evaluation], metric: str) -> None:
-    having = [e for e in evaluations if metric in e.metrics]
-    for other in having[1:]:
-        first = having[0].metrics[metric].record
-        if fields := first.differences(other.metrics[metric].record):
-            raise BadParameter(
-                f"{metric} of {having[0].name!r} and of {other.name!r} differ in {', '.join(fields)}; "
-                "expected one protocol in a column: measure both alike, or put them in two tables"
-            )

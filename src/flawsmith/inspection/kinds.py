@@ -1,0 +1,53 @@
+"""Metrics that only some data or some detectors have: logical and structural defects, saturated regions, classification."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from flawsmith.data.dataset import Dataset
+from flawsmith.inspection.inspector import Inspector
+from flawsmith.inspection.looking import Look
+from flawsmith.inspection.measuring import Measures, Stamp
+from flawsmith.metrics.records import MetricValue
+
+LOGICAL, STRUCTURAL = "logical_anomalies", "structural_anomalies"
+"""The two kinds of MVTec LOCO AD."""
+
+DERIVED: Mapping[str, str] = {
+    "image_auroc_logical": "expected a test set with the defect logical_anomalies, as in MVTec LOCO AD",
+    "image_auroc_structural": "expected a test set with the defect structural_anomalies, as in MVTec LOCO AD",
+    "image_auroc_mean": "expected a test set with logical_anomalies and structural_anomalies, as in MVTec LOCO AD",
+}
+"""Id → what it needs."""
+
+
+def measure_kinds(inspector: Inspector, data: Dataset, seen: Look, measures: Measures, stamp: Stamp) -> dict[str, MetricValue]:
+    """Those of the `DERIVED` metrics that these data and this detector give, stamped."""
+    return logical_and_structural(measures.per_defect)
+
+
+def logical_and_structural(per_defect: Mapping[str, Mapping[str, MetricValue]]) -> dict[str, MetricValue]:
+    """LOCO's overview: image AUROC of logical and of structural defects against all good images, and the mean of the two."""
+    if not {LOGICAL, STRUCTURAL} <= per_defect.keys():
+        return {}
+    both = {kind: per_defect[kind]["image_auroc"] for kind in (LOGICAL, STRUCTURAL)}
+    named = {
+        name: replace(both[kind], record=replace(both[kind].record, metric=name))
+        for name, kind in (("image_auroc_logical", LOGICAL), ("image_auroc_structural", STRUCTURAL))
+    }
+    return {**named, "image_auroc_mean": _mean_of_both(list(both.values()))}
+
+
+def _mean_of_both(values: Sequence[MetricValue]) -> MetricValue:
+    first = values[0].record
+    record = replace(
+        first,
+        metric="image_auroc_mean",
+        details={**first.details, "mean": "of logical and structural"},
+        images=sum(value.record.images for value in values) - first.normals,
+        anomalies=sum(value.record.anomalies for value in values),
+    )
+    missing = next((value.reason for value in values if value.reason), None)
+    return MetricValue(math.nan if missing else sum(value.value for value in values) / len(values), missing, record)
