@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from flawsmith.core.arrays import Mask
 from flawsmith.core.errors import BadParameter, DataError
 from flawsmith.core.samples import Region
 from flawsmith.metrics.grids import weighted_steps
@@ -84,7 +83,7 @@ class _Unions(Sequence[Any]):
     def __len__(self) -> int:
         return len(self.regions)
 
-    def __getitem__(self, i: Any) -> Mask | None:
+    def __getitem__(self, i: Any) -> Any:
         found = self.regions[i]
         if not found:
             # With labels, no regions mean an unknown truth or a normal; without, a normal.
