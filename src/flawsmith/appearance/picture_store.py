@@ -27,6 +27,7 @@ import numpy as np
 
 from flawsmith.appearance.picture_cache import CACHE, PictureCache
 from flawsmith.core.arrays import Image
+from flawsmith.core.files import cache_home
 
 LIMIT_BYTES = 4 * 2**30
 OPEN_BYTES = 16 * 2**20
@@ -151,8 +152,7 @@ class PictureStore:
 
 def picture_store() -> PictureStore:
     """This process's store in the folder that the environment names."""
-    own, common = os.environ.get("FLAWSMITH_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    return _store_in(own or f"{common or '~/.cache'}/flawsmith")
+    return _store_in(cache_home())
 
 
 @lru_cache(maxsize=4)

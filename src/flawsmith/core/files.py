@@ -94,6 +94,12 @@ def read_json(path: Path) -> Any:
         raise DamagedFile(f"{path} cannot be read ({error}); expected JSON: make it again") from error
 
 
+def cache_home() -> str:
+    """Where things lie that can be made again: $FLAWSMITH_CACHE, else flawsmith/ under $XDG_CACHE_HOME or ~/.cache (as written)."""
+    own, common = os.environ.get("FLAWSMITH_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    return own or f"{common or '~/.cache'}/flawsmith"
+
+
 def staging_of(folder: Path) -> Path:
     """The folder beside `folder` in which it grows until it is whole."""
     return folder.with_name(f".{folder.name}{PARTIAL}")

@@ -1,5 +1,7 @@
 """VisA: class ids, tables, forms of others."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -189,3 +191,35 @@ def test_names_are_those_of_id2class_in_every_form(tmp_path, miniatures):
         "pipe_fryum": 9,
     }
     assert load(miniatures.visa_ok_ko(tmp_path / "ko").write()).classes == {}
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("FLAWSMITH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache/areas"
+
+
+def test_ids_are_read_once_and_again_where_a_mask_was_changed(kept, tree, trees):
+    before = [sample.id for sample in load(tree.root).samples]
+    assert len(list(kept.iterdir())) == 1
+    first, second = (tree.root / f"pcb1/Data/Masks/Anomaly/{stem}.png" for stem in ("000", "001"))
+    state = first.stat()
+    first.write_bytes(b"x" * state.st_size)
+    os.utime(first, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert [sample.id for sample in load(tree.root).samples] == before
+    trees.save(second, trees.blob(40, 56, value=4))
+    assert "pcb1/test/missing/001" in {sample.id for sample in load(tree.root).samples}
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"format": 1}', '{"format": 1, "masks": {"a": 3}}', '{"format": 9, "masks": {}}'])
+def test_what_was_kept_is_not_trusted(kept, tree, content):
+    before = [sample.id for sample in load(tree.root).samples]
+    (file,) = kept.iterdir()
+    file.write_text(content)
+    assert [sample.id for sample in load(tree.root).samples] == before
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tree, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("FLAWSMITH_CACHE", str(tmp_path / "file"))
+    assert load(tree.root).counts() == dict(tree.counts)

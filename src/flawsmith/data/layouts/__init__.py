@@ -14,6 +14,9 @@ from flawsmith.data.layouts.base import Layout
 
 AUTO = "auto"
 
+SCALE = "scale"
+"""The option that every layout has: how images of more than 8 bits are scaled (`flawsmith.data.scales`)."""
+
 LAYOUTS: Mapping[str, tuple[str, str]] = {
     "folder": (
         "flawsmith.data.layouts.folder:FolderLayout",
@@ -50,9 +53,22 @@ def parse_layout(text: str) -> tuple[str, dict[str, str]]:
         if not (key and equals and value):
             raise BadParameter(f"layout {text!r}: {part!r} is malformed; expected OPTION=VALUE, as in folder:normal=fine")
         options[key] = value
-    if name == AUTO and options:
+    if name == AUTO and set(options) - {SCALE}:
         raise BadParameter(f"layout {text!r}: auto takes no options; expected a layout's name, as in folder:normal=fine")
     return name, options
+
+
+def with_scale(layout: str, scale: str | None) -> str:
+    """A layout with a scale among its options; without one, the layout as it is.
+
+    Raises:
+        BadParameter: it has one already.
+    """
+    if not scale:
+        return layout
+    if SCALE in parse_layout(layout)[1]:
+        raise BadParameter(f"layout {layout!r} has a scale already; expected one: leave out --scale {scale}")
+    return f"{layout}{',' if ':' in layout else ':'}{SCALE}={scale}"
 
 
 def build_layout(name: str, options: Mapping[str, Any]) -> Layout:

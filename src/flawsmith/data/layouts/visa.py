@@ -17,6 +17,7 @@ from flawsmith.core.errors import DataError
 from flawsmith.core.samples import GOOD, UNKNOWN, Sample
 from flawsmith.data.dataset import ANY_DEFECT
 from flawsmith.data.layouts.folder_reader import SPLIT_NAMES
+from flawsmith.data.layouts.known_areas import KnownAreas
 from flawsmith.data.layouts.masks import MaskHome
 from flawsmith.data.layouts.published import MASKS, Located, PublishedLayout, Sheet, counted
 from flawsmith.data.layouts.shelves import Shelf, images_in
@@ -140,7 +141,7 @@ class VisaLayout(PublishedLayout):
             raw, left = _placed(raw, table, located.home.path if located.home else "")
             notes += [f"{left} images are not in {SPLIT_FOLDER}/{self.protocol}.csv and are left out"] if left else []
         if self.kinds == "ids":
-            raw = with_kinds(raw, self.several)
+            raw = with_kinds(raw, self.several, KnownAreas(tree.root))
         return [*(sample for sample in samples if sample.split != "pool"), *raw], table.problems, notes
 
     def _table(self, tree: Tree, located: Located) -> Table | None:

@@ -10,13 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from flawsmith.core.errors import DataError
 from flawsmith.core.progress import track
 from flawsmith.core.samples import UNKNOWN, Sample, SplitName
+from flawsmith.data.layouts.known_areas import KnownAreas
 from flawsmith.data.problems import Problem
-from flawsmith.data.reading import FileSource, MaskEncoding, read_mask_values
+from flawsmith.data.reading import FileSource, MaskEncoding
 from flawsmith.data.tree import split_suffix
 
 COMBINED = "combined"
@@ -122,22 +121,27 @@ def _flaw(path: Path, number: int, row: Mapping[str, str], table: Table) -> Prob
     return None
 
 
-def with_kinds(samples: Sequence[Sample], several: str) -> list[Sample]:
+def with_kinds(samples: Sequence[Sample], several: str, known: KnownAreas) -> list[Sample]:
     """Anomalies named after the ids in their masks; one without a mask that can be read stays `unknown`, for the check to tell.
 
     Args:
         samples: of the raw form.
         several: what becomes of an image with several ids: `combined`, or the `largest` of its regions.
+        known: reads the masks.
     """
-    return [_with_kind(sample, several) for sample in track(samples, "reading class ids")]
+    named = [_with_kind(sample, several, known) for sample in track(samples, "reading class ids")]
+    known.keep()
+    return named
 
 
-def _with_kind(sample: Sample, several: str) -> Sample:
+def _with_kind(sample: Sample, several: str, known: KnownAreas) -> Sample:
     source = sample.source
     assert isinstance(source, FileSource)
     if sample.defect != UNKNOWN or not source.masks:
         return sample
-    areas = _areas(source)
+    names = {number: kind for kind, number in source.encoding.classes.items()}
+    found = known.of(source.masks[0])
+    areas = {names[number]: area for number, area in found.items()} if all(number in names for number in found) else {}
     if not areas:
         return sample
     largest = max(areas, key=lambda kind: (areas[kind], kind))
@@ -147,14 +151,3 @@ def _with_kind(sample: Sample, several: str) -> Sample:
     return replace(
         sample, id=name, group=name, defect=defect, source=replace(source, defect=defect), tags={**sample.tags, **tags}
     )
-
-
-def _areas(source: FileSource) -> dict[str, int]:
-    """Kind → its pixels, in the order of the ids; empty where the mask cannot be read, is blank, or holds an unknown id."""
-    try:
-        counts = np.bincount(read_mask_values(source.root / source.masks[0], palette=True).ravel(), minlength=256)
-    except DataError:
-        return {}
-    names = {number: kind for kind, number in source.encoding.classes.items()}
-    found = [int(number) for number in np.flatnonzero(counts) if number]
-    return {names[number]: int(counts[number]) for number in found} if all(number in names for number in found) else {}
