@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flawsmith.cli import data_get, data_split
-from flawsmith.cli.options import SPLITS, AsJson, DataFolder, Debug, LayoutName, ProductName
+from flawsmith.cli.options import SPLITS, AsJson, DataFolder, Debug, LayoutName, ProductName, ScaleRule
 from flawsmith.cli.output import help_when_bare, show
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def _data(context: typer.Context) -> None:
 def check(
     folder: DataFolder,
     layout: LayoutName = "auto",
+    scale: ScaleRule = None,
     product: ProductName = None,
     masks: Annotated[bool, typer.Option("--masks", help="Require a mask for every anomaly.")] = False,
     headers: Annotated[bool, typer.Option("--headers", help="Read headers only: quick, finds no damaged pixels.")] = False,
@@ -45,7 +46,9 @@ def check(
 ) -> None:
     """Say what is in DIR, what is wrong with it, and what to type next. Exit code 1 where something must be mended."""
     from flawsmith.data.checks import check as look
+    from flawsmith.data.layouts import with_scale
 
+    layout = with_scale(layout, scale)
     report = look(folder, layout, full=not headers, product=product, masks=masks, split=split, seed=seed, strict=strict)
     shown = str(folder) if str(folder) == "elpv" else str(report.dataset.root)
     given = shlex.quote(shown) + ("" if layout == "auto" else f" --layout {shlex.quote(layout)}")

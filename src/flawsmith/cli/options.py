@@ -19,6 +19,15 @@ LayoutName = Annotated[
         "elpv. Options follow, as in visa:protocol=2cls_fewshot.",
     ),
 ]
+ScaleRule = Annotated[
+    str | None,
+    typer.Option(
+        "--scale",
+        metavar="RULE",
+        help="For images of more than 8 bits: divide:65535 (the value that is white) or minmax-dataset.",
+        show_default=False,
+    ),
+]
 ProductName = Annotated[str | None, typer.Option("--product", help="One product of the folder.", show_default=False)]
 Debug = Annotated[bool, typer.Option("--debug", help="On an error, show the traceback as well.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is at --out.")]

@@ -18,6 +18,7 @@ from flawsmith.cli.options import (
     Overwrite,
     ProductName,
     RootSeed,
+    ScaleRule,
     Settings,
 )
 from flawsmith.cli.output import show
@@ -85,7 +86,7 @@ Replay = Annotated[
     ),
 ]
 
-BESIDE_REPLAY = ("folder", "out", "replay", "layout", "clean", "overwrite", "as_json", "debug")
+BESIDE_REPLAY = ("folder", "out", "replay", "layout", "scale", "clean", "overwrite", "as_json", "debug")
 """What says something beside a line: the rest is in the line."""
 
 
@@ -101,6 +102,7 @@ def synth(
     defect: Defect = None,
     seed: RootSeed = 0,
     layout: LayoutName = "auto",
+    scale: ScaleRule = None,
     product: ProductName = None,
     split: SplitPolicy = "auto",
     defect_shots: DefectShots = "0",
@@ -119,9 +121,11 @@ def synth(
     """
     from flawsmith.core.errors import UsageError
     from flawsmith.data import load
+    from flawsmith.data.layouts import with_scale
     from flawsmith.synthesis.sets import synthesize
     from flawsmith.synthesis.writing import write_set
 
+    layout = with_scale(layout, scale)
     if replay is not None:
         _refuse_beside_replay(context)
         _replay(replay, folder, layout, out, clean, overwrite, as_json)

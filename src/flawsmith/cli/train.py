@@ -16,6 +16,7 @@ from flawsmith.cli.options import (
     Overwrite,
     ProductName,
     RootSeed,
+    ScaleRule,
     Settings,
 )
 from flawsmith.cli.output import show, typed_command
@@ -88,6 +89,7 @@ def train(
     false_alarms: FalseAlarms = 0.05,
     settings: Settings = None,
     layout: LayoutName = "auto",
+    scale: ScaleRule = None,
     seed: RootSeed = 0,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -98,9 +100,11 @@ def train(
     Example: flawsmith train tiles/ --detector memseg --synth draem,cutpaste --out models/tiles
     """
     from flawsmith.data import load
+    from flawsmith.data.layouts import with_scale
     from flawsmith.data.splits import record_of
     from flawsmith.inspection.training import recipe_of, train_recipe
 
+    layout = with_scale(layout, scale)
     recipe = recipe_of(
         detector,
         synth,

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from flawsmith.core.errors import BadParameter, DataError
 from flawsmith.data.dataset import Dataset
-from flawsmith.data.layouts import AUTO, LAYOUTS, build_layout, parse_layout
+from flawsmith.data.layouts import AUTO, LAYOUTS, SCALE, build_layout, parse_layout, with_scale
 from flawsmith.data.layouts.base import Found, Layout
 from flawsmith.data.manifest.files import is_list
 from flawsmith.data.problems import raise_errors
+from flawsmith.data.scales import scaled
 from flawsmith.data.tree import Tree, bare_tree, scan
 
 PACKAGED = "elpv"
@@ -24,20 +25,21 @@ SYNTHETIC = "synth.json"
 """The file by which a set written by `flawsmith synth` is known."""
 
 
-def load(root: str | Path, layout: str = AUTO, *, product: str | None = None) -> Dataset:
-    """Read a folder of images, or a list of them; no image is opened.
+def load(root: str | Path, layout: str = AUTO, *, product: str | None = None, scale: str | None = None) -> Dataset:
+    """Read a folder of images, or a list of them; no image is opened, unless for `minmax-dataset`.
 
     Args:
         root: the folder, a list (CSV, Parquet, JSON Lines: docs/manifest.md), or `elpv` for the installed package of solar cells.
         layout: `auto`, or a layout's name with options, as in `folder:normal=fine` or `elpv:uncertain=soft`.
         product: keep one product.
+        scale: for images of more than 8 bits: `divide:65535` or `minmax-dataset` (`flawsmith.data.scales`).
 
     Raises:
         DataError: the folder is missing, unreadable, without images, of no known layout or of two, or two files claim one place.
         UnknownName: no such layout or product.
         BadParameter: no such option.
     """
-    opened = open_folder(root, layout)
+    opened = open_folder(root, with_scale(layout, scale))
     raise_errors(opened.found.problems)
     return opened.found.dataset.of(product=product)
 
@@ -59,6 +61,14 @@ def open_folder(root: str | Path, layout: str = AUTO) -> Opened:
         BadParameter: no such option.
     """
     name, options = parse_layout(layout)
+    scale = options.pop(SCALE, None)
+    opened = _open(root, name, options)
+    if scale is None:
+        return opened
+    return replace(opened, found=replace(opened.found, dataset=scaled(opened.found.dataset, scale)))
+
+
+def _open(root: str | Path, name: str, options: Mapping[str, str]) -> Opened:
     if str(root) == PACKAGED and name in (AUTO, PACKAGED) and not Path(root).is_dir():
         from flawsmith.data.layouts.elpv import package_folder
 

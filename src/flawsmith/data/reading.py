@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
@@ -97,12 +98,52 @@ class MaskEncoding:
 BINARY = MaskEncoding()
 
 
-def read_image(path: Path) -> Image:
+@dataclass(frozen=True)
+class Scale:
+    """How values of more than 8 bits become 0…255: `low` is black, `high` is white (see `flawsmith.data.scales`).
+
+    Args:
+        low, high: values of the file; low < high.
+        strict: values outside are refused (`divide:V`); otherwise they are black or white (`range:LOW..HIGH`).
+    """
+
+    low: float
+    high: float
+    strict: bool = False
+
+    def __str__(self) -> str:
+        return f"divide:{self.high:.17g}" if self.strict else f"range:{self.low:.17g}..{self.high:.17g}"
+
+    def applied(self, path: Path, values: NDArray[Any]) -> Image:
+        """uint8 of the same shape, rounded.
+
+        Raises:
+            DataError: E_MODE: a strict scale and values outside it.
+        """
+        least, most = float(values.min()), float(values.max())
+        if self.strict and not (self.low <= least and most <= self.high):
+            raise DataError(
+                "E_MODE",
+                f"{path} has values from {least:g} to {most:g}; expected 0 to {self.high:g} with the scale {self}: give the "
+                f"value that is white, as in --scale divide:65535",
+                [path],
+            )
+        share = (values.astype(np.float64) - self.low) / (self.high - self.low)
+        return np.rint(np.clip(share, 0.0, 1.0) * 255).astype(np.uint8)
+
+
+def read_image(path: Path, scale: Scale | None = None) -> Image:
     """Read an image as uint8 H×W×3, upright.
 
+    Args:
+        path: the file.
+        scale: for images of more than 8 bits, which are refused without; those of 8 bits are refused with one.
+
     Raises:
-        DataError: E_CORRUPT, or E_MODE for 16-bit, float or transparent images.
+        DataError: E_CORRUPT, or E_MODE for transparent images, and for 16-bit and float ones without a scale.
     """
+    if scale is not None:
+        return _scaled(path, scale)
     with opened(path) as picture:
         header = header_of(picture)
         _refuse_image(path, picture, header)
@@ -112,11 +153,58 @@ def read_image(path: Path) -> Image:
     return np.array(upright, np.uint8)
 
 
+def _scaled(path: Path, scale: Scale) -> Image:
+    header = read_header(path)
+    if not header.deep:
+        raise DataError(
+            "E_MODE",
+            f"{path} has 8 bits per channel; expected more, as the scale {scale} is for: use images of the same kind, or leave "
+            f"out --scale",
+            [path],
+        )
+    grey = scale.applied(path, read_deep(path))
+    colour = Pillow.fromarray(grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=2))
+    return np.array(colour.transpose(TURNS[header.orientation]) if header.orientation in TURNS else colour, np.uint8)
+
+
+def read_deep(path: Path) -> NDArray[Any]:
+    """The values of an image of more than 8 bits per channel, as stored: H×W or H×W×3 of uint16, int32 or float32.
+
+    Raises:
+        DataError: E_CORRUPT, or E_MODE where it is transparent, holds NaN or is of another kind.
+    """
+    with opened(path) as picture:
+        _refuse_pages(path, picture, header_of(picture))
+        picture.load()
+        values = np.array(picture) if len(picture.getbands()) == 1 else _deep_colour(path)
+    if not np.isfinite(values).all():
+        raise _mode(path, "holds values that are NaN or infinite", "give every pixel a value")
+    return values
+
+
+def _deep_colour(path: Path) -> NDArray[Any]:
+    """Pillow keeps the upper 8 of 16 bits in colour; OpenCV keeps all."""
+    values = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    if values is None or values.dtype != np.uint16 or values.ndim != 3:
+        raise _mode(path, "has more than 8 bits per channel in a form that cannot be read", "save it as 16-bit PNG or TIFF")
+    if values.shape[2] == 4 and values[..., 3].min() != np.iinfo(np.uint16).max:
+        raise _mode(path, "is partly transparent", "flatten it on the background you want")
+    return np.ascontiguousarray(values[..., 2::-1])
+
+
 def _refuse_image(path: Path, picture: Pillow.Image, header: Header) -> None:
     if header.deep:
-        raise _mode(path, "has more than 8 bits per channel", "convert it to 8 bits with one scale for all images")
+        raise _mode(
+            path,
+            "has more than 8 bits per channel",
+            "give one scale for all images, --scale divide:65535 or --scale minmax-dataset, or convert it",
+        )
     if header.mode not in READABLE:
         raise _mode(path, f"has the mode {header.mode}", "convert it to grey or RGB")
+    _refuse_pages(path, picture, header)
+
+
+def _refuse_pages(path: Path, picture: Pillow.Image, header: Header) -> None:
     pages = getattr(picture, "n_frames", 1)
     if pages > 1 and header.format != "MPO":
         raise _mode(path, f"holds {pages} pictures", "save them as single files")
@@ -205,6 +293,7 @@ class FileSource:
         masks: its mask, or one file per region, relative to `root`; empty where the pixel truth is unknown.
         encoding: how the masks are read.
         blank: the masks are known to be blank although the image shows a defect: the pixel truth counts as unknown.
+        scale: for images of more than 8 bits.
     """
 
     root: Path
@@ -213,6 +302,7 @@ class FileSource:
     masks: tuple[str, ...] = ()
     encoding: MaskEncoding = BINARY
     blank: bool = False
+    scale: Scale | None = None
 
     @property
     def location(self) -> str:
@@ -239,7 +329,7 @@ class FileSource:
 
     def image(self) -> Image:
         """uint8 H×W×3."""
-        return read_image(self.root / self.path)
+        return read_image(self.root / self.path, self.scale)
 
     def regions(self) -> tuple[Region, ...]:
         """The labelled regions, from the mask files; empty for a normal.

@@ -51,6 +51,7 @@ class Origin:
         learned_from_anomalies: anomalies took part in training.
         uses_real_anomalies: real defects took part in training, by themselves or through a synthesizer.
         command: what the user typed.
+        scale: how its images of more than 8 bits were read (`flawsmith.data.scales`); empty: they had 8.
     """
 
     dataset: str
@@ -63,6 +64,7 @@ class Origin:
     learned_from_anomalies: bool = False
     uses_real_anomalies: bool = False
     command: str = ""
+    scale: str = ""
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:

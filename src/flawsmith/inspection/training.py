@@ -40,6 +40,7 @@ from flawsmith.data.dataset import Dataset
 from flawsmith.data.fingerprints import turned_digest
 from flawsmith.data.leakage import check_heritage, check_leakage
 from flawsmith.data.resize import resize_image
+from flawsmith.data.scales import scale_of
 from flawsmith.data.splits import Split, hold_out, make_split, with_absolute_files
 from flawsmith.data.support import support_set
 from flawsmith.inspection.inspector import FINGERPRINT, MARKER, Inspector, Origin
@@ -461,6 +462,7 @@ def _origin(data: Dataset, prepared: _Prepared, stream: ItemStream | None, comma
         learned_from_anomalies=shown,
         uses_real_anomalies=shown and (made_from_real or (isinstance(stream, AnomalyStream) and stream.real_share > 0)),
         command=command,
+        scale=scale_of(data),
     )
 
 
