@@ -95,7 +95,7 @@ def read_json(path: Path) -> Any:
 
 
 def cache_home() -> str:
-    """Where things lie that can be made again: $FLAWSMITH_CACHE, else flawsmith/ under $XDG_CACHE_HOME or ~/.cache (as written)."""
+    """Where things lie that can be made again: $FLAWSMITH_CACHE, else flawsmith/ under $XDG_CACHE_HOME or ~/.cache."""
     own, common = os.environ.get("FLAWSMITH_CACHE"), os.environ.get("XDG_CACHE_HOME")
     return own or f"{common or '~/.cache'}/flawsmith"
 

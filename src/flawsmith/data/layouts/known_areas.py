@@ -1,7 +1,7 @@
 """How many pixels each value of a mask has, kept between runs: opening 1200 masks takes seconds, and every command needs them.
 
-They lie in `areas` under `core.files.cache_home()`, one file per folder of data, and may be deleted at any time. A mask whose size
-or time of change is another is read again.
+They lie in `areas` under `core.files.cache_home()`, one file per folder of data, and may be deleted at any time. A mask that
+has another size or time of change is read again.
 """
 
 from __future__ import annotations
