@@ -194,7 +194,11 @@ def test_an_inspector_reads_new_photographs_as_those_it_was_trained_on(deep, tmp
     assert json.loads((model / "inspector.json").read_text())["origin"]["scale"] == "range:1000..3000"
     new = deep / "test/dent/0.png"
     assert run(["predict", str(model), str(new), "--out", str(tmp_path / "deep_findings"), "--json"]) == 0
-    capsys.readouterr()
+    assert run(["evaluate", str(model), str(deep), "--json"]) == 0
+    assert run(["evaluate", str(model), str(deep), "--scale", "divide:65535"]) == 1
+    told = capsys.readouterr().err
+    assert "E_MODE" in told
+    assert "the inspector was trained with range:1000..3000; expected the same: read it with --scale range:1000..3000" in told
     eight = written(tmp_path / "eight.png", GREY.astype(np.uint8))
     assert run(["predict", str(model), str(eight), "--out", str(tmp_path / "eight_findings")]) == 1
     assert "eight.png has 8 bits per channel; expected more, as the scale range:1000..3000 is for" in capsys.readouterr().err

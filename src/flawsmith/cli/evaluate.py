@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flawsmith.cli.options import AsJson, DataFolder, Debug, LayoutName, ModelFolder, ProductName
+from flawsmith.cli.options import AsJson, DataFolder, Debug, LayoutName, ModelFolder, ProductName, ScaleRule
 from flawsmith.cli.output import show, typed_command
 
 Report = Annotated[
@@ -72,6 +72,7 @@ def evaluate(
     memory: Memory = 2.0,
     product: ProductName = None,
     layout: LayoutName = "auto",
+    scale: ScaleRule = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier report at --report.")] = False,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -81,6 +82,7 @@ def evaluate(
     Example: flawsmith evaluate models/tiles tiles/ --report report.html
     """
     from flawsmith.data import load
+    from flawsmith.data.layouts import SCALE, parse_layout
     from flawsmith.inspection.evaluation import evaluate as measure
     from flawsmith.inspection.inspector import Inspector
     from flawsmith.inspection.protocols import geometry_by_hand
@@ -93,9 +95,11 @@ def evaluate(
     for file in table or ():
         refuse_table_file(file, [model, folder])
     geometry = geometry_by_hand(resolution, mask_rule, image_score, pro)
+    inspector = Inspector.load(model)
+    trained = None if SCALE in parse_layout(layout)[1] else inspector.origin.scale
     result = measure(
-        Inspector.load(model),
-        load(folder, layout, product=product),
+        inspector,
+        load(folder, layout, product=product, scale=scale or trained or None),
         require=metric or (),
         command=typed_command(),
         protocol=protocol,

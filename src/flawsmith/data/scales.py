@@ -67,13 +67,15 @@ def scale_of(dataset: Dataset) -> str:
 
 
 def refuse_other_scale(trained: str, dataset: Dataset) -> None:
-    """Refuse data whose values mean something else than those that an inspector was trained on.
+    """Refuse files whose values mean something else than those that an inspector was trained on.
+
+    Pictures in memory are 8 bits deep: whoever made them has scaled them.
 
     Raises:
         DataError: E_MODE; the message names the scale to read with.
     """
     found = scale_of(dataset)
-    if found == trained:
+    if found == trained or not any(isinstance(sample.source, FileSource) for sample in dataset.samples):
         return
     remedy = f"--scale {trained}" if trained else "no --scale"
     raise DataError(

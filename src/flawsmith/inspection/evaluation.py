@@ -17,6 +17,7 @@ from flawsmith.core.progress import track
 from flawsmith.core.samples import Sample
 from flawsmith.data.dataset import Dataset
 from flawsmith.data.fingerprints import turned_digest
+from flawsmith.data.scales import refuse_other_scale
 from flawsmith.inspection.inspector import Inspector
 from flawsmith.inspection.kinds import DERIVED, measure_kinds
 from flawsmith.inspection.looking import ImageResult, Look, look
@@ -149,7 +150,8 @@ def evaluate(
         memory: bytes of anomaly maps and masks that are held; more goes to a temporary file.
 
     Raises:
-        DataError: no test image (E_EMPTY_SPLIT), or one that the inspector was trained on (E_DUPLICATE).
+        DataError: no test image (E_EMPTY_SPLIT), one that the inspector was trained on (E_DUPLICATE), or images scaled in
+            another way than those were (E_MODE).
         NoPixelTruth: a required pixel metric has no masks to be measured on.
         UnknownName: a required metric or a protocol does not exist.
         BadParameter: the detector has no as_released protocol, or a geometry was given beside it.
@@ -159,6 +161,7 @@ def evaluate(
         if metric not in DERIVED:
             refuse_unknown(metric, (*METRIC_IDS, *DERIVED))
     chosen = geometry_of(protocol, inspector.detector.name, geometry)
+    refuse_other_scale(inspector.origin.scale, data)
     side = choose_test_images(inspector, data)
     _refuse_without_truth(side.samples, require)
     with use_threads() as threads:
