@@ -10,7 +10,7 @@ from flawsmith.core.synthesizer import Heritage
 from flawsmith.data import load
 from flawsmith.data.dataset import Dataset
 from flawsmith.data.fingerprints import NearIndex, digest_of, fingerprint, turned_digest
-from flawsmith.data.leakage import check_heritage, check_leakage, find_leaks
+from flawsmith.data.leakage import check_heritage, check_leakage, find_leaks, proposal
 from flawsmith.data.splits import make_split
 
 
@@ -42,6 +42,38 @@ def test_a_copy_in_another_format_is_an_error(clean):
     error = refused(clean, "E_DUPLICATE")
     assert "same picture" in str(error)
     assert {name.rpartition("/")[2] for name in error.files} == {"000.png", "900.bmp"}
+
+
+def test_one_file_under_two_names_is_an_error_before_any_pixel_is_read(clean):
+    (clean / "bottle/test/good/900.png").symlink_to(clean / "bottle/train/good/000.png")
+    data = load(clean)
+    report = find_leaks(data, {})
+    assert [problem.code for problem in report.problems] == ["E_DUPLICATE"]
+    (files,) = report.problems[0].sets
+    assert {name.rpartition("/")[2] for name in files} == {"000.png", "900.png"}
+    assert "(test) is the same file as" in report.errors[0]
+    full = find_leaks(data)
+    assert [(problem.code, len(problem.sets)) for problem in full.problems] == [("E_DUPLICATE", 1)]
+
+
+def test_the_pairs_are_listed(clean):
+    for number in range(3):
+        copy(clean, lambda picture: picture, f"test/good/90{number}.png", f"train/good/00{number}.png")
+    (problem,) = find_leaks(load(clean)).problems
+    pairs = {tuple(sorted(name.rpartition("/")[2] for name in files)) for files in problem.sets}
+    assert pairs == {("000.png", "900.png"), ("001.png", "901.png"), ("002.png", "902.png")}
+    assert problem.line().endswith("(and 2 more)")
+    assert problem.to_json()["count"] == 6
+
+
+def test_labels_are_compared_on_images_that_are_on_no_side_too(trees):
+    made = samples([trees.texture(seed) for seed in range(4)], "train")
+    twin = replace(made[0], id="p/pool/dent/9", defect="dent", split="pool")
+    prints = {sample.id: fingerprint(sample.image()) for sample in (*made, twin)}
+    data = Dataset("made", "root", "folder", tuple(made))
+    assert find_leaks(data, prints).errors == ()
+    (problem,) = find_leaks(data, prints, [twin]).problems
+    assert problem.code == "E_LABEL_CONFLICT"
 
 
 @pytest.mark.parametrize("turn", list(Image.Transpose))
@@ -244,6 +276,18 @@ def test_a_random_split_of_repeated_exposures_is_warned_of(trees):
     assert report.near.rate > 0.9
     assert "W_NEAR" in report.warnings[0]
     assert all(len({name.partition("-")[0] for name in group}) == 1 for group in report.near.groups)
+
+
+def test_every_proposed_group_is_told(trees):
+    rng = np.random.default_rng(0)
+    images = {split: [] for split in ("train", "test")}
+    for piece in range(30):
+        image = trees.texture(piece).astype(float)
+        for split in images:
+            images[split].append(np.clip(image + rng.normal(0, 2, image.shape), 0, 255).astype(np.uint8))
+    data = Dataset("made", "root", "folder", (*samples(images["train"], "train"), *samples(images["test"], "test")))
+    proposed = proposal(find_leaks(data).near)
+    assert sorted(map(tuple, proposed.values())) == sorted((f"p/train/good/{k}", f"p/test/good/{k}") for k in range(30))
 
 
 def test_banding_finds_what_all_pairs_find(trees):

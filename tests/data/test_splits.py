@@ -2,8 +2,11 @@ import json
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from dataclasses import replace
+from pathlib import Path
 
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 from hypothesis import given
 
@@ -12,7 +15,7 @@ from flawsmith.core.samples import Sample
 from flawsmith.data import load
 from flawsmith.data.dataset import Dataset
 from flawsmith.data.policies import POLICIES
-from flawsmith.data.splits import Split, hold_out, make_split
+from flawsmith.data.splits import Split, hold_out, make_split, with_absolute_files
 from flawsmith.data.support import support_set
 
 
@@ -48,7 +51,7 @@ groups = st.lists(
 )
 
 
-@given(groups, st.integers(0, 3), st.sampled_from(["grouped", "mtd-group", "elpv-blocks"]), st.floats(0, 0.9))
+@given(groups, st.integers(0, 3), st.sampled_from(["grouped", "stratified", "mtd-group", "elpv-blocks"]), st.floats(0, 0.9))
 def test_no_group_is_ever_on_two_sides_and_no_anomaly_is_trained_on(rows, seed, policy, share):
     data = dataset(rows)
     options = {"test_share": share} if "test_share" in POLICIES[policy].options else {}
@@ -85,7 +88,7 @@ def test_normals_beside_an_anomaly_count_towards_the_share():
 
 def test_adding_a_product_or_files_elsewhere_moves_nothing():
     alone, together = dataset(plain()), dataset(plain() + plain(product="q"))
-    for policy in ("grouped", "mtd-group", "elpv-blocks", "random"):
+    for policy in ("grouped", "stratified", "mtd-group", "elpv-blocks", "random", "mtd-902-50:test_normals=5", "first-half"):
         before = make_split(alone, policy, seed=4).assignment
         after = make_split(together, policy, seed=4).assignment
         assert {name: after[name] for name in before} == before
@@ -134,6 +137,167 @@ def test_refusals(tmp_path, trees):
         make_split(data, "grouped", seed=None)
     with pytest.raises(UnknownName):
         make_split(data, "grouped", product="glass")
+
+
+def test_stratified_comes_near_the_share_in_every_class_with_groups_of_many_sizes():
+    rng = np.random.default_rng(0)
+    rows = []
+    for group in range(120):
+        size, kind = int(rng.integers(1, 12)), str(rng.choice(["good", "good", "good", "crack", "hole"]))
+        rows += [("p", kind, f"g{group}")] * size
+    data = dataset(rows)
+    for seed in range(4):
+        for share in (0.2, 0.5):
+            split = make_split(data, "stratified", seed=seed, test_share=share)
+            tested = Counter(sample.defect for sample in split.on(data, "test"))
+            total = Counter(sample.defect for sample in data.samples)
+            assert all(abs(tested[kind] - share * total[kind]) <= 6 for kind in total)
+            dropped = split.on(data, "dropped")
+            assert dropped
+            assert not any(sample.is_normal for sample in dropped)
+    assert make_split(data, "stratified", seed=0).assignment != make_split(data, "stratified", seed=1).assignment
+
+
+def test_stratified_serves_the_largest_group_first():
+    data = dataset([("p", "good", "large")] * 10 + [("p", "good", f"g{k}") for k in range(10)])
+    for seed in range(5):
+        assert len(make_split(data, "stratified", seed=seed, test_share=0.5).on(data, "test")) == 10
+
+
+def test_902_50_draws_so_many_normals_and_says_whose_they_are_not():
+    data = dataset(plain(952, 20, per_group=6))
+    split = make_split(data, "mtd-902-50")
+    assert split.counts() == {"train": 902, "val": 0, "test": 70, "dropped": 0}
+    assert split.flags[0].startswith("leaks near-duplicates: ")
+    assert split.flags[1].startswith("has not the authors' images")
+    assert split.options == {"test_normals": 50}
+    assert make_split(data, "mtd-902-50", seed=1).assignment != split.assignment
+    with pytest.raises(DataError, match="50 normals were asked for the test and there are 50") as caught:
+        make_split(dataset(plain(50, 2)), "mtd-902-50")
+    assert caught.value.code == "E_FEW"
+
+
+def test_a_list_says_who_is_trained_on(tmp_path, trees):
+    data = load(trees.mtd(tmp_path / "tiles", [("Free", 100, 6), ("Crack", 5000, 3)]).write())
+    listed = tmp_path / "train.txt"
+    listed.write_text("\ufeffexp1_num_100.jpg\r\nexp2_num_109\n\nMT_Free/Imgs/exp4_num_127.jpg\n", encoding="utf-8")
+    split = make_split(data, f"mtd-list:names={listed}")
+    trained = {sample.id.rpartition("/")[2] for sample in split.on(data, "train")}
+    assert trained == {"exp1_num_100", "exp2_num_109", "exp4_num_127"}
+    assert split.counts() == {"train": 3, "val": 0, "test": 6, "dropped": 0}
+    assert split.flags == ("leaks near-duplicates: 1 of 2 groups are on both sides of this mtd-list split",)
+    moved = tmp_path / "elsewhere.txt"
+    moved.write_bytes(listed.read_bytes())
+    assert make_split(data, "mtd-list", names=str(moved)).digest == split.digest
+    assert with_absolute_files("mtd-list:names=a.txt") == f"mtd-list:names={Path('a.txt').resolve()}"
+    for content, code, told in (
+        ("exp9_num_1", "E_SPLIT", "exp9_num_1, which is no image here"),
+        ("exp1_num_5000.jpg", "E_ANOMALY_IN_TRAIN", "MT_Crack/Imgs/exp1_num_5000.jpg, an anomaly"),
+        ("", "E_EMPTY_SPLIT", "no training normal"),
+    ):
+        listed.write_text(content)
+        with pytest.raises(DataError, match=told) as caught:
+            make_split(data, "mtd-list", names=str(listed))
+        assert caught.value.code == code
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        make_split(data, "mtd-list:names=/nowhere/list.txt")
+    assert caught.value.code == "E_ROOT"
+    with pytest.raises(BadParameter, match="mtd-list needs names"):
+        make_split(data, "mtd-list")
+
+
+def test_a_name_that_several_images_have_is_refused(tmp_path, trees):
+    data = load(trees.mvtec(tmp_path / "set", ["bottle"]).write())
+    listed = tmp_path / "train.txt"
+    listed.write_text("000.png\ntrain/good/001.png\n")
+    with pytest.raises(DataError, match="is the name of several images") as caught:
+        make_split(data, f"mtd-list:names={listed}")
+    assert caught.value.code == "E_AMBIGUOUS_PAIR"
+
+
+@pytest.mark.parametrize(("n", "first"), [(1, 1), (2, 1), (5, 3), (8, 4)])
+def test_the_first_half_of_each_class(n, first):
+    rows = [("p", "good", f"n{k}") for k in range(9)] + [("p", "d", f"a{k}") for k in range(n)]
+    data = dataset(rows)
+    split = make_split(data, "first-half")
+    sides = [split.assignment[sample.id] for sample in data.samples]
+    assert sides[:9] == ["train"] * 5 + ["test"] * 4
+    assert sides[9:] == ["dropped"] * first + ["test"] * (n - first)
+    assert make_split(data, "first-half", seed=3).assignment == split.assignment
+
+
+def test_the_first_half_keeps_the_folders_own_normals_and_numbers_in_order(tmp_path, trees):
+    root = trees.mvtec(tmp_path / "set", ["bottle"]).images("bottle/test/crack", ["10", "9"]).write()
+    data = load(root)
+    split = make_split(data, "first-half")
+    assert {sample.split for sample in data.samples if split.assignment[sample.id] == "train"} == {"train"}
+    cracks = {s.id.rpartition("/")[2]: split.assignment[s.id] for s in data.samples if s.defect == "crack"}
+    assert cracks == {"000": "dropped", "001": "dropped", "002": "dropped", "9": "test", "10": "test"}
+
+
+def test_magnetic_tiles_are_halved_as_specified(mtd):
+    data = load(mtd)
+    split = make_split(data, "first-half")
+    for defect, total in Counter(sample.defect for sample in data.samples).items():
+        tested = sum(sample.defect == defect for sample in split.on(data, "test"))
+        assert tested == total // 2
+    assert split.flags[0].startswith("leaks near-duplicates")
+
+
+def test_supervised_keeps_the_anomalies_of_the_train_side_for_learning(tmp_path, trees):
+    root = trees.mvtec(tmp_path / "set", ["bottle"]).images("bottle/train/crack", ["7", "8"]).write()
+    data = load(root)
+    with pytest.raises(DataError, match="or supervised to learn from them"):
+        make_split(data)
+    split = make_split(data, "supervised")
+    assert split.counts() == {"train": 4, "val": 0, "test": 7, "dropped": 2}
+    assert make_split(replace(data, default_split="supervised")).policy == "supervised"
+    support, left = support_set(data, split, product="bottle", defect_shots=2)
+    assert {s.id for s in support.anomalies if s.defect == "crack"} == {"bottle/train/crack/7", "bottle/train/crack/8"}
+    assert sum(s.defect == "crack" for s in left.on(data, "test")) == 3
+
+
+def test_options_follow_the_name_of_a_policy():
+    data = dataset(plain(100, 10))
+    assert make_split(data, "grouped:test_share=0.4") == make_split(data, "grouped", test_share=0.4)
+    assert make_split(data, "mtd-group:more_normals=4").options == {"more_normals": 4}
+    for policy in ("grouped:test_share", "grouped:test_share=much", "grouped:share=1"):
+        with pytest.raises(BadParameter):
+            make_split(data, policy)
+
+
+def test_a_stored_split_is_taken_as_it_is(tmp_path):
+    data = dataset(plain())
+    made = hold_out(support_set(data, make_split(data, seed=3), product="p", defect_shots=1)[1], data, 0.2)
+    made.save(tmp_path / "split.json")
+    again = make_split(data, str(tmp_path / "split.json"), seed=9)
+    assert again == made
+    assert again.digest == made.digest
+    assert hold_out(again, data, 0.5) == again
+    with pytest.raises(BadParameter, match="takes no options"):
+        make_split(data, str(tmp_path / "split.json"), test_share=0.1)
+    with pytest.raises(DamagedFile, match="is missing"):
+        make_split(data, str(tmp_path / "none.json"))
+    assert with_absolute_files("x/split.json") == str(Path("x/split.json").resolve())
+    assert with_absolute_files("grouped:test_share=0.4") == "grouped:test_share=0.4"
+    assert with_absolute_files("auto") == "auto"
+
+
+def test_a_stored_split_of_other_data_or_with_trained_anomalies_is_refused(tmp_path):
+    data = dataset(plain())
+    path = tmp_path / "split.json"
+    make_split(dataset(plain(product="q"))).save(path)
+    with pytest.raises(DataError, match="25 images of the stored split are gone") as caught:
+        make_split(data, str(path))
+    assert caught.value.code == "E_SPLIT"
+    strayed = make_split(data)
+    strayed.moved([next(sample.id for sample in data.samples if not sample.is_normal)], "train").save(path)
+    with pytest.raises(DataError, match="trains on nowhere, an anomaly") as caught:
+        make_split(data, str(path))
+    assert caught.value.code == "E_ANOMALY_IN_TRAIN"
+    replace(strayed, assignment={**strayed.assignment, "p/pool/good/0": "tset"}).save(path)
+    with pytest.raises(DamagedFile, match="a place is none of"):
+        make_split(data, str(path))
 
 
 def test_a_random_split_is_flagged_and_forgets_groups():

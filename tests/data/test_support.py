@@ -1,0 +1,237 @@
+"""What is learned from within a split: first thirds, the first in file order, seeded draws."""
+
+from collections import Counter
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from flawsmith.core.errors import BadParameter, DataError
+from flawsmith.core.samples import ArraySource, Sample
+from flawsmith.data import load
+from flawsmith.data.dataset import Dataset
+from flawsmith.data.splits import make_split
+from flawsmith.data.support import refuse_copies, split_third, support_set
+
+MVTEC_COUNTS = {
+    "bottle": (20, 22, 21), "cable": (13, 14, 14, 10, 13, 14, 10, 4), "capsule": (23, 20, 22, 23, 21),
+    "carpet": (19, 17, 17, 19, 17), "grid": (12, 12, 11, 11, 11), "hazelnut": (18, 17, 18, 17),
+    "leather": (19, 19, 17, 18, 19), "metal_nut": (25, 22, 23, 23), "pill": (25, 17, 26, 9, 21, 19, 24),
+    "screw": (24, 23, 24, 25, 23), "tile": (17, 18, 16, 18, 15), "toothbrush": (30,), "transistor": (10, 10, 10, 10),
+    "wood": (8, 11, 10, 21, 10), "zipper": (19, 16, 17, 16, 18, 18, 15),
+}  # fmt: skip
+"""Anomalous test images of each of the 73 types of MVTec AD: 1258."""
+
+
+class NoSource:
+    location = "nowhere"
+    has_mask = True
+
+
+def dataset(anomalies, normals=12, split="pool", group=None, **fields):
+    """`anomalies`: defect → stems; with normals that are each their own group."""
+    made = []
+    for defect, stems in {"good": range(normals), **anomalies}.items():
+        for stem in stems:
+            name = f"p/{split}/{defect}/{stem}"
+            made.append(Sample(name, "p", defect, split, (group or {}).get(str(stem), name), NoSource()))
+    return Dataset("made", "root", "folder", tuple(made), **fields)
+
+
+def ids(samples):
+    return {sample.id for sample in samples}
+
+
+def stems(samples):
+    return [sample.id.rpartition("/")[2] for sample in samples]
+
+
+@pytest.mark.parametrize(
+    ("n", "policy", "size"),
+    [
+        *((n, "floor", size) for n, size in ((1, 1), (2, 1), (3, 1), (8, 2), (9, 3), (10, 3), (30, 10))),
+        *((n, "ceil", size) for n, size in ((1, 1), (2, 1), (3, 1), (4, 2), (8, 3), (9, 3), (10, 4))),
+        *((n, "inclusive", size) for n, size in ((1, 1), (2, 1), (3, 2), (8, 3), (9, 4), (10, 4), (30, 11))),
+        *((n, "all", n) for n in (1, 2, 30)),
+    ],
+)
+def test_the_size_of_a_third(n, policy, size):
+    names = [f"{number:03d}.png" for number in range(n)]
+    assert split_third(names, policy) == (names[:size], names[size:])
+
+
+@given(st.integers(2, 60))
+def test_the_released_third_overlaps_the_released_test_by_one(n):
+    names = [f"{number:03d}" for number in range(n)]
+    released_test = names[n // 3 :]
+    assert len(set(split_third(names, "inclusive")[0]) & set(released_test)) == 1
+    assert not set(split_third(names, "inclusive")[0]) & set(split_third(names, "inclusive")[1])
+
+
+def test_mvtec_gives_393_to_learn_from_and_865_to_test():
+    types = [n for counts in MVTEC_COUNTS.values() for n in counts]
+    assert (len(types), sum(types)) == (73, 1258)
+    thirds = {policy: [split_third(map(str, range(n)), policy) for n in types] for policy in ("floor", "inclusive")}
+    sums = {policy: [sum(map(len, side)) for side in zip(*parts, strict=True)] for policy, parts in thirds.items()}
+    assert sums == {"floor": [393, 865], "inclusive": [466, 792]}
+
+
+@given(st.lists(st.integers(0, 500), min_size=1, max_size=40, unique=True), st.randoms())
+def test_the_order_of_the_input_does_not_count(numbers, order):
+    names = [f"img_{number}.png" for number in numbers]
+    shuffled = names.copy()
+    order.shuffle(shuffled)
+    assert split_third(shuffled) == split_third(names)
+    first, rest = split_third(names)
+    assert [int(name[4:-4]) for name in first + rest] == sorted(numbers)
+
+
+def test_numbers_count_as_numbers_and_names_without_one_come_last():
+    assert split_third(["10.png", "2.png", "1.png", "x.png", "p/test/d/003"], "all")[0] == [
+        "1.png",
+        "2.png",
+        "p/test/d/003",
+        "10.png",
+        "x.png",
+    ]
+
+
+def test_bad_thirds():
+    with pytest.raises(DataError, match="first third of 0") as caught:
+        split_third([])
+    assert caught.value.code == "E_FEW"
+    with pytest.raises(BadParameter, match="floor, ceil, inclusive, all"):
+        split_third(["1"], "half")
+    with pytest.raises(DataError, match="one image of each stem") as caught:
+        split_third(["1.png", "2.png", "1.JPG"])
+    assert caught.value.code == "E_AMBIGUOUS_PAIR"
+
+
+@pytest.mark.parametrize(("n", "taken"), [(1, 1), (2, 1), (3, 1), (10, 3)])
+def test_a_first_third_leaves_the_test(n, taken):
+    data = dataset({"d": range(n), "other": range(6)})
+    before = make_split(data)
+    support, split = support_set(data, before, product="p", defect_shots="first-third")
+    learned = [sample for sample in support.anomalies if sample.defect == "d"]
+    assert stems(learned) == [str(k) for k in range(taken)]
+    tested = split.on(data, "test")
+    assert not support.ids & ids(tested)
+    assert len([sample for sample in tested if sample.defect == "d"]) == n - taken
+    assert split.digest != before.digest
+    assert split.options["defect_shots"] == "first-third"
+    assert f"(floor, {taken + 2} images)" in split.flags[0]
+    assert any("no image left to test of d" in flag for flag in split.flags) == (n == 1)
+    assert ids(s for s in tested if s.is_normal) == ids(s for s in before.on(data, "test") if s.is_normal)
+
+
+def test_the_released_size_warns_of_what_its_authors_tested_on():
+    data = dataset({"d": range(9)})
+    support, split = support_set(data, make_split(data), product="p", defect_shots="anomalydiffusion-legacy")
+    assert len(support.anomalies) == 4
+    assert len([sample for sample in split.on(data, "test") if not sample.is_normal]) == 5
+    assert "its released generator has seen 1 images that it tests on" in split.flags[1]
+    assert split.options["defect_shots"] == "first-third:inclusive"
+
+
+def test_the_first_of_the_third_keep_the_test_of_the_whole_third():
+    data = dataset({"d": range(9)})
+    whole = support_set(data, make_split(data), product="p", defect_shots="first-third")[1]
+    support, split = support_set(data, make_split(data), product="p", defect_shots="first-third:1")
+    assert stems(support.anomalies) == ["0"]
+    assert ids(split.on(data, "test")) == ids(whole.on(data, "test"))
+    with pytest.raises(DataError, match="4 anomalies of the first third of d were asked for and there are 3"):
+        support_set(data, make_split(data), product="p", defect_shots="first-third:4")
+
+
+def test_all_leaves_nothing_to_test_and_says_so():
+    data = dataset({"d": range(4), "e": range(2)})
+    support, split = support_set(data, make_split(data), product="p", defect_shots="first-third:all")
+    assert len(support.anomalies) == 6
+    assert all(sample.is_normal for sample in split.on(data, "test"))
+    assert "no image left to test of d, e" in split.flags[1]
+
+
+def test_a_third_that_is_everything_is_refused():
+    data = dataset({"d": [0]})
+    with pytest.raises(DataError, match="first-third shots of each defect leave no anomaly") as caught:
+        support_set(data, make_split(data), product="p", defect_shots="first-third")
+    assert caught.value.code == "E_FEW"
+
+
+def test_groups_of_a_third_leave_the_test_whole():
+    data = dataset({"d": range(100, 109)}, group={"100": "a", "101": "a", "102": "a", "103": "a", "104": "b"})
+    support, split = support_set(data, make_split(data), product="p", defect_shots="first-third")
+    assert stems(support.anomalies) == ["100", "101", "102"]
+    assert "103" not in stems(split.on(data, "test"))
+    assert "104" in stems(split.on(data, "test"))
+
+
+def test_the_first_in_file_order_are_taken_whatever_the_seed():
+    data = dataset({"d": [3, 10, 11, 12], "e": range(4)})
+    for seed in (0, 1):
+        support, split = support_set(data, make_split(data), product="p", shots="first:3", defect_shots="first:2", seed=seed)
+        trained = stems(sample for sample in make_split(data).on(data, "train"))
+        assert stems(support.normals) == trained[:3]
+        assert stems(support.anomalies) == ["3", "10", "0", "1"]
+        assert not support.ids & ids(split.on(data, "test"))
+        assert (split.options["shots"], split.options["defect_shots"]) == ("first:3", "first:2")
+        assert split.flags == ()
+
+
+def test_seeded_draws_differ_by_seed_and_are_nested():
+    data = dataset({"d": range(40)})
+    split = make_split(data)
+    drawn = {seed: support_set(data, split, product="p", defect_shots=3, seed=seed)[0].ids for seed in range(5)}
+    assert len({frozenset(found) for found in drawn.values()}) == 5
+    assert drawn[2] < support_set(data, split, product="p", defect_shots=5, seed=2)[0].ids
+
+
+@pytest.mark.parametrize("shots", [9, "first:9"])
+def test_more_than_there_are_is_refused_with_the_numbers(shots):
+    data = dataset({"d": range(4)})
+    with pytest.raises(DataError, match="9 anomalies of the kind d were asked for and there are 4") as caught:
+        support_set(data, make_split(data), product="p", defect_shots=shots)
+    assert caught.value.code == "E_FEW"
+    with pytest.raises(BadParameter, match="shots are 'some'"):
+        support_set(data, make_split(data), product="p", defect_shots="some")
+
+
+def test_defects_that_stand_for_several_are_in_thirds_only():
+    data = dataset({"d": range(6), "combined": range(6)}, combined=frozenset({"combined"}))
+    for shots, kinds in (("first:1", {"d": 1}), (1, {"d": 1}), ("first-third", {"d": 2, "combined": 2})):
+        support, _ = support_set(data, make_split(data), product="p", defect_shots=shots)
+        assert Counter(sample.defect for sample in support.anomalies) == kinds
+
+
+def test_dropped_anomalies_are_taken_first_but_not_from_a_tested_group():
+    data = dataset({"d": range(8)}, split="pool")
+    split = make_split(data, "first-half")
+    support, left = support_set(data, split, product="p", defect_shots="first:3")
+    assert stems(support.anomalies) == ["0", "1", "2"]
+    assert left.counts() == split.counts()
+    grouped = dataset({"d": range(8)}, group={"0": "a", "7": "a"})
+    split = make_split(grouped).moved(["p/pool/d/0", "p/pool/d/1"], "dropped")
+    support, left = support_set(grouped, split, product="p", defect_shots="first:1")
+    assert stems(support.anomalies) == ["1"]
+
+
+def test_a_copy_of_what_is_learned_from_in_the_test_is_refused(trees):
+    images = [trees.texture(seed) for seed in range(3)]
+    made = [
+        Sample(f"p/test/d/{k}", "p", "d", "test", str(k), ArraySource(image, location=f"{k}.png"))
+        for k, image in enumerate([*images, images[0][::-1].copy()])
+    ]
+    refuse_copies(made[:1], made[1:3])
+    with pytest.raises(DataError, match=r"0\.png is learned from .* 3\.png") as caught:
+        refuse_copies(made[:1], made[1:])
+    assert (caught.value.code, caught.value.files) == ("E_DUPLICATE", ("0.png", "3.png"))
+
+
+def test_shuffled_files_give_the_same_support(tmp_path, trees):
+    found = set()
+    for order in range(3):
+        root = tmp_path / str(order) / "set"
+        data = load(trees.mvtec(root, ["bottle"]).write(order))
+        support, split = support_set(data, make_split(data), product="bottle", defect_shots="first-third")
+        found.add((frozenset(support.ids), split.digest))
+    assert len(found) == 1
