@@ -1,8 +1,8 @@
 """Anchors: the distinct scores of defect pixels, and how many of all pixels lie above and at each of them.
 
 Only at these scores can a ranking metric change by more than false positives, so they are all that has to be kept. Everything
-else is counted against them in sorted chunks of pixels, by two binary searches for each anchor. Every pixel is counted, those on a
-defect too, and these are taken off at the end: no mask has to be read twice.
+else is counted against them in sorted chunks of pixels, by two binary searches for each anchor. Every pixel is counted, those on
+a defect too, and these are taken off at the end: no mask has to be read twice.
 
 Region weights 1/|R| are added as whole numbers, ⌊2^62/|R|⌋ in two parts of 31 bits: their sums are exact, so no order of pixels,
 images or workers changes a bit, and a region of 10⁷ pixels still sums to 1 within 10⁻¹¹.

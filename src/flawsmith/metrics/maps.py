@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from flawsmith.core.errors import BadParameter, UnknownName
 from flawsmith.core.samples import GOOD
 from flawsmith.metrics.bootstrap import bootstrap
+from flawsmith.metrics.counting import MEMORY_BUDGET, TOLERANCE, Counted, Plan
 from flawsmith.metrics.curves import curves_of
 from flawsmith.metrics.extra import Measured, measure_extra, refuse_unknown
 from flawsmith.metrics.overlap import FPR_LIMIT, check_connectivity, check_limit, overlap_area
-from flawsmith.metrics.pixels import MEMORY_BUDGET, TOLERANCE, Counted, Plan, Tally, pixels_in_advance
+from flawsmith.metrics.pixels import Tally, pixels_in_advance
 from flawsmith.metrics.ranking import CURVES, best_f1, roc_area, step_precision, steps_by_label, value_of
 from flawsmith.metrics.records import MetricValue, ProtocolRecord
 from flawsmith.metrics.steps import Floats, Steps
@@ -360,9 +361,7 @@ def _variant(name: str, data: CheckedSet, record: ProtocolRecord, protocol: _Pro
 def _extra(metric: str, data: CheckedSet, pixels: Counted | None, protocol: _Protocol) -> MetricValue:
     """A metric of `flawsmith.metrics.extra`, with bounds where its step function is uncertain."""
     record = protocol.record(metric, **_pixel_counts(pixels, int((~data.usable).sum())))
-    steps = None if pixels is None else pixels.steps
-    measured = Measured(metric, data, steps, protocol.connectivity, protocol.fpr_limit, record)
-    return measure_extra(measured)
+    return measure_extra(Measured(metric, data, pixels, protocol.connectivity, protocol.fpr_limit, record))
 
 
 def _threshold(steps: Steps | None) -> float:

@@ -19,96 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flawsmith.core.errors import BadParameter, DataError, OverBudget, UnknownName
+from flawsmith.core.errors import BadParameter, DataError, OverBudget
 from flawsmith.metrics.anchored import BYTES_PER_DEFECT_PIXEL, Anchors, DefectPixels
-from flawsmith.metrics.bounds import Bounds, bounds_of
 from flawsmith.metrics.chunks import Chunks, Crew, chunk_pixels, default_workers
+from flawsmith.metrics.counting import MOST_SORTED, Counted, Counts, Plan
 from flawsmith.metrics.histogram import BYTES_PER_BIN, FEWEST_BINS, MOST_BINS, Bins, Histogram, join, tied_steps
-from flawsmith.metrics.overlap import FPR_LIMIT, region_sizes
+from flawsmith.metrics.overlap import region_sizes
 from flawsmith.metrics.steps import Scores1D, Steps
 from flawsmith.metrics.testset import CheckedImage, CheckedSet, Maps
-
-MEMORY_BUDGET = 4 * 2**30
-"""Bytes that counting may take beside the maps, unless told otherwise."""
-
-MOST_SORTED = 50_000_000
-"""Pixels up to which `auto` keeps all of them where the maps could be read twice."""
-
-TOLERANCE = 1e-4
-"""Width of a certified interval that is good enough."""
-
-ENGINES = ("auto", "sort", "anchored", "histogram")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How pixels are counted.
-
-    Args:
-        engine: `auto`, `sort`, `anchored` or `histogram`.
-        memory: bytes that counting may take beside the maps.
-        workers: threads; None: `FLAWSMITH_THREADS`, else the cores.
-        connectivity: 8 or 4 neighbours join defect pixels to a region.
-        fpr_limit: right end of the AUPRO curve whose interval is made narrow.
-        tolerance: width of a certified interval that is good enough; above 0.
-        chunk: pixels per chunk; None: as memory allows. No result depends on it.
-
-    Raises:
-        BadParameter: a value outside its range.
-        UnknownName: no such engine.
-    """
-
-    engine: str = "auto"
-    memory: int = MEMORY_BUDGET
-    workers: int | None = None
-    connectivity: int = 8
-    fpr_limit: float = FPR_LIMIT
-    tolerance: float = TOLERANCE
-    chunk: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.engine not in ENGINES:
-            raise UnknownName("engine", self.engine, ENGINES)
-        for name, value in (("memory", self.memory), ("workers", self.workers), ("chunk", self.chunk)):
-            if value is not None and value < 1:
-                raise BadParameter(f"{name} is {value}; expected at least 1")
-        if not self.tolerance > 0:
-            raise BadParameter(f"tolerance is {self.tolerance}; expected a width above 0, such as {TOLERANCE}")
-
-
-@dataclass
-class Counts:
-    """How much there is in a group of images: `normals` are images without a defect, `hits` defect pixels."""
-
-    images: int = 0
-    normals: int = 0
-    pixels: int = 0
-    hits: int = 0
-    regions: int = 0
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
-
-
-@dataclass(frozen=True, eq=False)
-class Counted:
-    """Pixels of some groups of images.
-
-    Args:
-        steps: their step function; its mass is the PRO mass.
-        mixed: which steps are bins of several scores; None: the steps are exact.
-        engine: how they were counted, for the record.
-        counts: how much there is.
-    """
-
-    steps: Steps
-    mixed: NDArray[np.bool_] | None
-    engine: str
-    counts: Counts
-
-    def bounds(self, compute: Callable[[Steps], float]) -> Bounds | None:
-        """Certified ends of a metric of `flawsmith.metrics.bounds`; None where the engine is always exact."""
-        return None if self.mixed is None else bounds_of(self.steps, self.mixed, compute)
 
 
 @dataclass(eq=False)
@@ -219,7 +137,7 @@ class Tally:
             self._leave_sort(total.pixels, total.hits)
         if self.engine == "anchored":
             self._leave_anchored(total)
-        if self.engine == "histogram" and self.plan.memory // BYTES_PER_BIN // len(self.groups) < FEWEST_BINS:
+        if self.engine == "histogram" and self._bins_in_memory() < FEWEST_BINS:
             self._refuse(total.pixels, FEWEST_BINS * len(self.groups) * BYTES_PER_BIN)
 
     def _leave_sort(self, pixels: int, hits: int) -> None:
@@ -227,6 +145,7 @@ class Tally:
         if need > self.plan.memory and not auto:
             self._refuse(pixels, need)
         if need > self.plan.memory or (auto and self.again and pixels > MOST_SORTED):
+            self._flush()
             self.engine = "anchored" if self.again else "histogram"
             self._recount()
 
@@ -241,7 +160,6 @@ class Tally:
 
     def _recount(self) -> None:
         """Drop what `sort` has kept, or put it into bins where it cannot be read again."""
-        self._flush()
         self._open_chunks()
         for group in self.groups:
             kept, group.sorted = group.sorted, []
@@ -256,6 +174,9 @@ class Tally:
             f"is {_size(self.plan.memory)}; raise memory=, or leave engine= at auto"
         )
 
+    def _bins_in_memory(self) -> int:
+        return self.plan.memory // BYTES_PER_BIN // len(self.groups)
+
     def _buffers(self) -> int:
         """Chunks that exist at a time: worked on, waiting, and being filled."""
         return self.workers + 1 + len(self.groups)
@@ -265,7 +186,7 @@ class Tally:
     def _open_chunks(self) -> None:
         for group in self.groups:
             if self.engine == "histogram" and group.histogram is None:
-                group.histogram = Histogram(max(1, min(MOST_BINS, self.plan.memory // BYTES_PER_BIN // len(self.groups))))
+                group.histogram = Histogram(self.plan.bins or max(1, min(MOST_BINS, self._bins_in_memory())))
             group.chunks = Chunks(self.chunk, self._hand_on(group))
 
     def _hand_on(self, group: _Group) -> Callable[[Scores1D], None]:

@@ -1,0 +1,98 @@
+"""How pixels are counted, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flawsmith.core.errors import BadParameter, UnknownName
+from flawsmith.metrics.bounds import Bounds, bounds_of
+from flawsmith.metrics.overlap import FPR_LIMIT
+from flawsmith.metrics.steps import Steps
+
+MEMORY_BUDGET = 4 * 2**30
+"""Bytes that counting may take beside the maps, unless told otherwise."""
+
+MOST_SORTED = 50_000_000
+"""Pixels up to which `auto` keeps all of them where the maps could be read twice."""
+
+TOLERANCE = 1e-4
+"""Width of a certified interval that is good enough."""
+
+ENGINES = ("auto", "sort", "anchored", "histogram")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How pixels are counted.
+
+    Args:
+        engine: `auto`, `sort`, `anchored` or `histogram`.
+        memory: bytes that counting may take beside the maps.
+        workers: threads; None: `FLAWSMITH_THREADS`, else the cores.
+        connectivity: 8 or 4 neighbours join defect pixels to a region.
+        fpr_limit: right end of the AUPRO curve whose interval is made narrow.
+        tolerance: width of a certified interval that is good enough; above 0.
+        chunk: pixels per chunk; None: as memory allows. No result depends on it.
+        bins: occupied bins of a histogram at most; None: as memory allows, and not above 2^20.
+
+    Raises:
+        BadParameter: a value outside its range.
+        UnknownName: no such engine.
+    """
+
+    engine: str = "auto"
+    memory: int = MEMORY_BUDGET
+    workers: int | None = None
+    connectivity: int = 8
+    fpr_limit: float = FPR_LIMIT
+    tolerance: float = TOLERANCE
+    chunk: int | None = None
+    bins: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.engine not in ENGINES:
+            raise UnknownName("engine", self.engine, ENGINES)
+        for name, value in (("memory", self.memory), ("workers", self.workers), ("chunk", self.chunk), ("bins", self.bins)):
+            if value is not None and value < 1:
+                raise BadParameter(f"{name} is {value}; expected at least 1")
+        if not self.tolerance > 0:
+            raise BadParameter(f"tolerance is {self.tolerance}; expected a width above 0, such as {TOLERANCE}")
+
+
+@dataclass
+class Counts:
+    """How much there is in a group of images: `normals` are images without a defect, `hits` defect pixels."""
+
+    images: int = 0
+    normals: int = 0
+    pixels: int = 0
+    hits: int = 0
+    regions: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
+
+
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """Pixels of some groups of images.
+
+    Args:
+        steps: their step function; its mass is the PRO mass.
+        mixed: which steps are bins of several scores; None: the steps are exact.
+        engine: how they were counted, for the record.
+        counts: how much there is.
+    """
+
+    steps: Steps
+    mixed: NDArray[np.bool_] | None
+    engine: str
+    counts: Counts
+
+    def bounds(self, compute: Callable[[Steps], float]) -> Bounds | None:
+        """Certified ends of a metric of `flawsmith.metrics.bounds`; None where the engine is always exact."""
+        return None if self.mixed is None else bounds_of(self.steps, self.mixed, compute)
