@@ -100,6 +100,7 @@ def test_classes_json_makes_values_into_defects(tmp_path, trees):
     trees.save(root / "masks/dent/x.png", values)
     sample = load(root).samples[0]
     assert [(region.defect, int(region.mask.sum())) for region in sample.source.regions()] == [("dent", 36), ("hole", 9)]
+    assert load(root).classes == {"parts": ("dent", "hole")}
     assert sample.mask().sum() == 45
 
 

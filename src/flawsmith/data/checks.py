@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +170,7 @@ def check(
     leaks = _leaks(dataset, made, looked) if made is not None else None
     problems = collect(
         (
-            *opened.found.problems,
+            *(replace(problem, fatal=strict and problem.code == "W_COUNT") for problem in opened.found.problems),
             *looked.problems,
             *refused,
             *_missing_masks(dataset, masks),

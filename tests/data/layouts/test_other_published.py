@@ -76,6 +76,7 @@ def test_grey_edges_of_wfdd_are_no_defect(tmp_path, miniatures):
     assert report.dataset.mask_rule == "threshold:127"
     counted = next(problem for problem in report.warnings if problem.code == "W_COUNT")
     assert "train 6/3657, test 9/444" in counted.message
+    assert [problem.code for problem in check(root, strict=True).errors] == ["W_COUNT"]
     with pytest.raises(DataError, match="threshold:127"):
         sample_of(load(root, "folder"), "grey_cloth/test/line/000").mask()
 
