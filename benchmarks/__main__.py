@@ -12,6 +12,7 @@ ALL = {
     "synthesis": ["synthesis.py"],
     "blocks": ["blocks.py"],
     "masks": ["masks.py"],
+    "leaks": ["leaks.py"],
     "synth_at_scale": ["synth_at_scale.py"],
     "patchcore": ["patchcore.py"],
     "toy_texture": ["toy_texture.py", "patchcore", "memseg", "--seeds", "1"],

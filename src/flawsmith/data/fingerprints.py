@@ -47,7 +47,12 @@ def fingerprint(image: Image) -> Fingerprint:
     histogram = np.bincount(grey.ravel(), minlength=256)
     turned = hashlib.sha256(repr(sorted(grey.shape)).encode() + histogram.tobytes()).hexdigest()
     thumbnail = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.uint8)
-    return Fingerprint(digest_of(image), turned, _perceptual_hash(thumbnail), thumbnail)
+    return of_thumbnail(thumbnail, digest_of(image), turned)
+
+
+def of_thumbnail(thumbnail: NDArray[np.uint8], digest: str, turned: str) -> Fingerprint:
+    """The fingerprint of a picture whose thumbnail (grey, uint8 32×32) and digests are known."""
+    return Fingerprint(digest, turned, _perceptual_hash(thumbnail), thumbnail)
 
 
 def digest_of(image: Image) -> str:
