@@ -111,7 +111,10 @@ def test_chance_of_the_whole_curve_is_a_half() -> None:
     assert chance_of(MetricValue(0.9, None, replace(RECORD, metric="image_auroc_logical", image_score="own"))) == "0.500"
 
 
-def test_the_protocol_table_says_what_else_decided_a_number(evaluation: Evaluation) -> None:
-    record = replace(evaluation.metrics["pixel_ap"].record, protocol="as_released", details={"selection": "not done"})
-    table = protocol_table({"pixel_ap": MetricValue(0.5, None, record)})
-    assert table.rows[0][table.heads.index("More")].text.startswith("protocol as_released; selection not done")
+def test_the_protocol_table_says_what_else_decided_a_number_and_what_all_share_only_once(evaluation: Evaluation) -> None:
+    record = replace(evaluation.metrics["pixel_ap"].record, protocol="as_released", details={"split": "ab", "selection": "none"})
+    other = replace(record, details={"split": "ab"})
+    table = protocol_table({"pixel_ap": MetricValue(0.5, None, record), "pixel_auroc": MetricValue(0.5, None, other)})
+    assert column(table, "More") == ["selection none", "–"]
+    assert table.notes == ("All of them: protocol as_released; split ab.",)
+    assert "More" not in protocol_table({"pixel_ap": MetricValue(0.5, None, record)}).heads

@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
+
+from flawsmith.core.samples import Region
 from flawsmith.data.dataset import Dataset
 from flawsmith.inspection.inspector import Inspector
-from flawsmith.inspection.looking import Look
+from flawsmith.inspection.looking import ImageResult, Look
 from flawsmith.inspection.measuring import Measures, Stamp
 from flawsmith.metrics.records import MetricValue
+from flawsmith.metrics.spro import LIMITS, spro
 
 LOGICAL, STRUCTURAL = "logical_anomalies", "structural_anomalies"
 """The two kinds of MVTec LOCO AD."""
@@ -19,13 +24,44 @@ DERIVED: Mapping[str, str] = {
     "image_auroc_logical": "expected a test set with the defect logical_anomalies, as in MVTec LOCO AD",
     "image_auroc_structural": "expected a test set with the defect structural_anomalies, as in MVTec LOCO AD",
     "image_auroc_mean": "expected a test set with logical_anomalies and structural_anomalies, as in MVTec LOCO AD",
+    **{f"pixel_auspro@{limit:g}": "expected regions with saturations, as in MVTec LOCO AD, at native size" for limit in LIMITS},
 }
 """Id → what it needs."""
 
 
 def measure_kinds(inspector: Inspector, data: Dataset, seen: Look, measures: Measures, stamp: Stamp) -> dict[str, MetricValue]:
     """Those of the `DERIVED` metrics that these data and this detector give, stamped."""
-    return logical_and_structural(measures.per_defect)
+    return {**logical_and_structural(measures.per_defect), **stamp.on(saturated(seen, stamp))}
+
+
+class Regions(Sequence[tuple[Region, ...] | None]):
+    """The regions of each result's image, read when asked for; None where the pixel truth is unknown."""
+
+    def __init__(self, results: Sequence[ImageResult]) -> None:
+        self._samples = tuple(result.sample for result in results)
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, index: Any) -> Any:
+        sample = self._samples[index]
+        return sample.source.regions() if sample.has_mask and not sample.is_normal else None
+
+
+def saturated(seen: Look, stamp: Stamp) -> dict[str, MetricValue]:
+    """sPRO at its limits where regions carry saturations; these are areas of the original images, so only at native size."""
+    regions = Regions(seen.results)
+    first = next((found for found in regions if found), ())
+    if stamp.geometry.side is not None or not any(region.saturation is not None for region in first):
+        return {}
+    return spro(
+        [result.prediction.map for result in seen.results],
+        regions,
+        np.array([not result.sample.is_normal for result in seen.results]),
+        resolution=stamp.geometry.resolution,
+        mask_rule=stamp.mask_rule,
+        names=[result.sample.source.location for result in seen.results],
+    )
 
 
 def logical_and_structural(per_defect: Mapping[str, Mapping[str, MetricValue]]) -> dict[str, MetricValue]:

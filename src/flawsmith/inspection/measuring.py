@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from flawsmith.core.arrays import Mask
 from flawsmith.inspection.looking import ImageResult, Look
 from flawsmith.inspection.protocols import MVTEC, OWN, Geometry
-from flawsmith.metrics import METRIC_IDS, MetricValue, per_defect, score_maps
+from flawsmith.metrics import METRIC_IDS, MetricValue, Scores, per_defect, score_maps
 from flawsmith.metrics.records import SPLIT
 from flawsmith.metrics.steps import Floats
+
+Labels = NDArray[np.bool_]
 
 AUPRO = "pixel_aupro"
 DIGEST_SHOWN = 12
@@ -79,60 +81,85 @@ def measure(seen: Look, stamp: Stamp, metrics: Sequence[str] = METRIC_IDS) -> Me
     """
     geometry, results = stamp.geometry, seen.results
     labels, warnings = labels_of(results, seen.masks, geometry)
-    masks = _of_anomalies(seen.masks, labels)
-    given: dict[str, Any] = {
-        "scores": np.array([result.prediction.score for result in results]) if geometry.image_score == OWN else None,
-        "image_score": "max" if geometry.image_score == OWN else geometry.image_score,
-        "names": [result.sample.source.location for result in results],
-        "resolution": geometry.resolution,
-        "mask_rule": geometry.rule_of(stamp.mask_rule),
-    }
-    maps = [result.prediction.map for result in results]
-    pro: dict[str, Any] = {} if geometry.pro == MVTEC else {"pro": geometry.pro}
-    scores = score_maps(maps, masks, labels=labels, metrics=metrics, **given, **pro)
-    values = dict(scores)
+    scored = _Scored(seen, stamp, metrics)
+    scores = scored.of(labels, seen.masks)
+    values, curves = dict(scores), dict(scores.curves)
+    of_pixels = _without_blank(labels, results, seen.masks, geometry)
+    if (of_pixels != labels).any():
+        pixels = scored.of(of_pixels, seen.masks)
+        values |= {name: value for name, value in pixels.items() if name.startswith("pixel")}
+        curves |= {name: curve for name, curve in pixels.curves.items() if name.startswith("pixel")}
     if geometry.pro_mask_rule:
-        values[AUPRO] = _aupro(maps, _of_anomalies(seen.pro_masks, labels), labels, stamp, {**given, **pro})
-    defects = [result.sample.defect for result in results]
-    rows = per_defect(maps, _of_anomalies(seen.masks, [not r.sample.is_normal for r in results]), defects, **given)
-    if pro:
-        rows = {defect: {name: value for name, value in row.items() if name != AUPRO} for defect, row in rows.items()}
-    return Measures(
-        metrics=stamp.on(values),
-        per_defect={defect: stamp.on(row) for defect, row in rows.items()},
-        curves=scores.curves,
-        warnings=warnings,
+        of_regions = _without_blank(labels, results, seen.pro_masks, geometry)
+        values[AUPRO] = scored.of(of_regions, seen.pro_masks, geometry.pro_rule_of(stamp.mask_rule))[AUPRO]
+    rows = {defect: stamp.on(row) for defect, row in scored.by_defect().items()}
+    return Measures(stamp.on(values), rows, curves, warnings)
+
+
+class _Scored:
+    """The metrics of what was seen, for labels and masks that protocols choose."""
+
+    def __init__(self, seen: Look, stamp: Stamp, metrics: Sequence[str]) -> None:
+        self.seen, self.stamp, self.metrics = seen, stamp, metrics
+        self.maps = [result.prediction.map for result in seen.results]
+
+    def of(self, labels: Labels, masks: Sequence[Mask | None], mask_rule: str | None = None) -> Scores:
+        """`score_maps` under the geometry."""
+        pro = self.stamp.geometry.pro
+        truth = _of_anomalies(masks, labels)
+        return score_maps(self.maps, truth, labels=labels, metrics=self.metrics, pro=pro, **self._given(mask_rule))
+
+    def by_defect(self) -> dict[str, dict[str, MetricValue]]:
+        """`per_defect` under the geometry; it knows one AUPRO, so that there is none where the geometry wants another."""
+        results, pro = self.seen.results, self.stamp.geometry.pro
+        truth = _of_anomalies(self.seen.masks, [not result.sample.is_normal for result in results])
+        rows = per_defect(self.maps, truth, [result.sample.defect for result in results], **self._given())
+        if pro == MVTEC:
+            return rows
+        return {defect: {name: value for name, value in row.items() if name != AUPRO} for defect, row in rows.items()}
+
+    def _given(self, mask_rule: str | None = None) -> dict[str, Any]:
+        geometry, results = self.stamp.geometry, self.seen.results
+        own = geometry.image_score == OWN
+        return {
+            "scores": np.array([result.prediction.score for result in results]) if own else None,
+            "image_score": "max" if own else geometry.image_score,
+            "names": [result.sample.source.location for result in results],
+            "resolution": geometry.resolution,
+            "mask_rule": mask_rule or geometry.rule_of(self.stamp.mask_rule),
+        }
+
+
+def labels_of(results: Sequence[ImageResult], masks: Sequence[Mask | None], geometry: Geometry) -> tuple[Labels, tuple[str, ...]]:
+    """Which images count as anomalous, and a word where the mask says otherwise than the folder."""
+    known = np.array([not result.sample.is_normal for result in results])
+    blank = known & _blank(results, masks)
+    count = int(blank.sum())
+    if not count:
+        return known, ()
+    first = results[int(np.argmax(blank))].sample.source.location
+    some = f"{count} defective image{'s have' if count > 1 else ' has'} an empty mask here ({first})"
+    if geometry.labels == "mask":
+        return known & ~blank, (f"{some}; by this protocol, which takes the label from the mask, they count as good",)
+    pixels = "left out of pixel metrics" if geometry.blank == "left out" else "all background for pixel metrics"
+    return known, (f"{some}; they count for image metrics and are {pixels}",)
+
+
+def _without_blank(labels: Labels, results: Sequence[ImageResult], masks: Sequence[Mask | None], geometry: Geometry) -> Labels:
+    """Labels for pixel metrics: where empty masks are background, their images count as good ones."""
+    return labels & ~_blank(results, masks) if geometry.blank == "background" else labels
+
+
+def _blank(results: Sequence[ImageResult], masks: Sequence[Mask | None]) -> Labels:
+    """Which images have a mask that is known, and empty at the size of the map."""
+    return np.array(
+        [
+            "blank_mask" in result.sample.tags if mask is None else not mask.any()
+            for result, mask in zip(results, masks, strict=True)
+        ],
+        bool,
     )
 
 
-def labels_of(
-    results: Sequence[ImageResult], masks: Sequence[Mask | None], geometry: Geometry
-) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
-    """Which images count as anomalous, and a word where the mask says otherwise than the folder."""
-    known = np.array([not result.sample.is_normal for result in results])
-    empty = [i for i, mask in enumerate(masks) if known[i] and mask is not None and not mask.any()]
-    if not empty:
-        return known, ()
-    first = results[empty[0]].sample.source.location
-    some = f"{len(empty)} defective image{'s have' if len(empty) > 1 else ' has'} an empty mask here ({first})"
-    if geometry.labels == "mask":
-        known[empty] = False
-        return known, (f"{some}; by this protocol, which takes the label from the mask, they count as good",)
-    return known, (f"{some}; they count for image metrics and are left out of pixel metrics",)
-
-
-def _of_anomalies(masks: Sequence[Mask | None], labels: Sequence[bool] | NDArray[np.bool_]) -> list[Mask | None]:
+def _of_anomalies(masks: Sequence[Mask | None], labels: Sequence[bool] | Labels) -> list[Mask | None]:
     return [mask if label else None for mask, label in zip(masks, labels, strict=True)]
-
-
-def _aupro(
-    maps: Sequence[NDArray[np.float32]],
-    masks: Sequence[Mask | None],
-    labels: NDArray[np.bool_],
-    stamp: Stamp,
-    given: Mapping[str, Any],
-) -> MetricValue:
-    """AUPRO against masks of another rule than the other metrics have, as some released code does."""
-    rule = stamp.geometry.pro_rule_of(stamp.mask_rule)
-    told = {**given, "mask_rule": rule}
-    return score_maps(maps, masks, labels=labels, resamples=0, **told)[AUPRO]

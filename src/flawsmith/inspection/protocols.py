@@ -22,6 +22,7 @@ from flawsmith.metrics.variants import VARIANTS
 Protocol = Literal["honest", "as_released"]
 Resolution = Literal["native", "256", "512"]
 Labels = Literal["folder", "mask"]
+Blank = Literal["left out", "background"]
 
 OWN = "own"
 """The image score that the detector itself gives."""
@@ -56,6 +57,7 @@ class Geometry:
         pro: variant of AUPRO.
         pro_mask_rule: mask rule for AUPRO alone; empty: the same as `mask_rule`.
         labels: whether an image is anomalous by its folder or manifest, or by its resized mask.
+        blank: whether an anomaly whose mask is empty (once resized) is left out of pixel metrics, or counts as background.
         global_minmax: classification scales the maps over the whole test set first.
         details: what else the record should say.
     """
@@ -66,6 +68,7 @@ class Geometry:
     pro: str = MVTEC
     pro_mask_rule: str = ""
     labels: Labels = "folder"
+    blank: Blank = "left out"
     global_minmax: bool = False
     details: Mapping[str, str] = field(default_factory=dict, hash=False)
 
@@ -94,6 +97,8 @@ class Geometry:
     def told(self) -> dict[str, str]:
         """What the details of a record say beyond its fields."""
         own = {"labels": "by mask"} if self.labels == "mask" else {}
+        if self.blank == "background":
+            own["empty masks"] = "count as background"
         return {**own, **self.details}
 
 
@@ -129,7 +134,8 @@ class Family:
 
 
 def _family(name: str, code: str, *, selects_on_test: bool = True, notes: str = "", **geometry: object) -> Family:
-    return Family(name, code, Geometry(**geometry), selects_on_test, notes)  # type: ignore[arg-type]
+    """Released code pools the pixels of all test images, an anomaly's with an empty mask among them."""
+    return Family(name, code, Geometry(blank="background", **geometry), selects_on_test, notes)  # type: ignore[arg-type]
 
 
 FAMILIES: Mapping[str, Family] = {

@@ -112,7 +112,8 @@ def _evaluated_otherwise(value: PublishedValue, evaluation: Evaluation) -> Itera
         return
     geometry = family.geometry
     how = f"mask rule {geometry.mask_rule}, image score {geometry.image_score}, AUPRO {geometry.pro}"
-    yield f"evaluated by {family.code}: at {geometry.resolution} pixels, {how}; ours {_ours(evaluation)}"
+    note = f" ({family.notes})" if family.notes else ""
+    yield f"evaluated by {family.code}: at {geometry.resolution} pixels, {how}{note}; ours {_ours(evaluation)}"
 
 
 def _ours(evaluation: Evaluation) -> str:

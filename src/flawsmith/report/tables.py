@@ -65,7 +65,8 @@ def mistakes_table(results: Sequence[ImageResult], threshold: float) -> Table:
 
 
 def protocol_table(metrics: Mapping[str, MetricValue]) -> Table:
-    """How each metric was measured, and on how much."""
+    """How each metric was measured, and on how much; what all have in common stands below."""
+    shared = _shared_details(metrics)
     columns = [
         Column("Metric", lambda item: Cell(head_of(item[0], [item[1].record]), item[0])),
         Column("Value", lambda item: metric_cell(item[1]), number=True),
@@ -77,9 +78,27 @@ def protocol_table(metrics: Mapping[str, MetricValue]) -> Table:
         Column("Regions", lambda item: _regions(item[1])),
         Column("Images", lambda item: _images(item[1])),
         Column("Pixels", lambda item: _pixels(item[1])),
-        Column("More", lambda item: _details(item[1])),
     ]
-    return Table.of(list(metrics.items()), columns)
+    own = {name: _details(value, shared) for name, value in metrics.items()}
+    if any(own.values()):
+        columns.append(Column("More", lambda item: own[item[0]] or DASH))
+    notes = [f"All of them: {_listed(shared)}."] if shared else []
+    return Table.of(list(metrics.items()), columns, notes=notes)
+
+
+def _shared_details(metrics: Mapping[str, MetricValue]) -> dict[str, str]:
+    """Protocol and details that every record has."""
+    told = [{"protocol": value.record.protocol, **value.record.details} for value in metrics.values()]
+    return {name: text for name, text in (told[0] if told else {}).items() if all(each.get(name) == text for each in told)}
+
+
+def _details(value: MetricValue, shared: Mapping[str, str]) -> str:
+    told = {"protocol": value.record.protocol, **value.record.details}
+    return _listed({name: text for name, text in told.items() if name not in shared})
+
+
+def _listed(told: Mapping[str, str]) -> str:
+    return "; ".join(f"{name} {text}" for name, text in told.items())
 
 
 def chance_of(value: MetricValue) -> str:
@@ -108,12 +127,10 @@ def _images(value: MetricValue) -> Cell:
 
 def _pixels(value: MetricValue) -> Cell | str:
     record = value.record
-    return Cell(f"{record.pixels:,}", f"{record.prevalence:.2%} on defects") if record.pixels else DASH
-
-
-def _details(value: MetricValue) -> Cell | str:
-    told = {"protocol": value.record.protocol, **value.record.details, "engine": value.record.engine or ""}
-    return "; ".join(f"{name} {text}" for name, text in told.items() if text)
+    if not record.pixels:
+        return DASH
+    engine = f"; {record.engine}" if record.engine else ""
+    return Cell(f"{record.pixels:,}", f"{record.prevalence:.2%} on defects{engine}")
 
 
 def comparison_table(evaluations: Sequence[Evaluation], caption: str = "", allow: Collection[str] = ()) -> Table:
