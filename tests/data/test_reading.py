@@ -214,3 +214,34 @@ def test_png_and_bmp_copies_have_one_digest(tmp_path, trees):
     first, second = load(root).samples
     assert first.digest() == second.digest()
     json.dumps(dict(first.tags))
+
+
+def test_cmyk_is_read_as_rgb_and_told(tmp_path, trees):
+    from flawsmith.data.checks import check
+
+    root = trees.pool(tmp_path / "parts").write()
+    picture = Image.fromarray(trees.texture(20)).convert("CMYK")
+    picture.save(root / "good" / "1.jpg", quality=95)
+    (root / "good" / "1.png").unlink()
+    assert np.array_equal(read_image(root / "good" / "1.jpg"), np.array(Image.open(root / "good" / "1.jpg").convert("RGB")))
+    (warning,) = [problem for problem in check(root).warnings if problem.code == "W_CMYK"]
+    assert warning.files == (str(root / "good" / "1.jpg"),)
+
+
+def test_the_indices_of_a_palette_are_class_ids_only_where_they_are_declared(tmp_path, trees):
+    trees.save(tmp_path / "i.png", trees.texture(21))
+    indices = trees.blob(value=2)
+    indices[0, 0] = 1
+    mask = Image.fromarray(indices).convert("P")
+    mask.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
+    mask.save(tmp_path / "m.png")
+    declared = MaskEncoding("class_id", classes={"scratch": 1, "dent": 2})
+    regions = FileSource(tmp_path, "i.png", "dent", ("m.png",), declared).regions()
+    assert {region.defect: region.mask.tolist() for region in regions} == {
+        "scratch": (indices == 1).tolist(),
+        "dent": (indices == 2).tolist(),
+    }
+    told = refused("E_MODE", FileSource(tmp_path, "i.png", "dent", ("m.png",)).regions)
+    assert "has a colour palette" in told
+    short = MaskEncoding("class_id", classes={"dent": 2})
+    assert "holds the class 1" in refused("E_MASK_VALUES", FileSource(tmp_path, "i.png", "dent", ("m.png",), short).regions)
