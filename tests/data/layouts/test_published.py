@@ -11,6 +11,9 @@ from flawsmith.core.errors import DataError
 from flawsmith.core.samples import GOOD
 from flawsmith.data import load
 from flawsmith.data.checks import check
+from flawsmith.data.layouts import LAYOUTS as REGISTERED
+from flawsmith.data.layouts import build_layout
+from flawsmith.data.layouts.published import PublishedLayout
 from flawsmith.data.loading import open_folder
 from flawsmith.data.splits import make_split
 
@@ -46,8 +49,14 @@ def masks_of(dataset):
     return {sample.source.path: sample.source.masks for sample in dataset.samples if not sample.is_normal}
 
 
-def test_every_miniature_is_tried(miniatures):
-    assert set(NAMES) == set(miniatures.KNOWN)
+def test_every_published_layout_is_tried():
+    assert {name for name in REGISTERED if isinstance(build_layout(name, {}), PublishedLayout)} == set(LAYOUTS)
+
+
+def test_the_help_names_them(capsys):
+    assert run(["train", "--help"]) == 0
+    told = capsys.readouterr().out
+    assert all(name in told for name in LAYOUTS)
 
 
 @pytest.mark.parametrize("order", range(3))
