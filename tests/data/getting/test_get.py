@@ -426,3 +426,31 @@ def test_an_interruption_says_that_the_command_goes_on(command, stocked, capsys,
     monkeypatch.setattr(module, "download", interrupted)
     assert command("--yes") == 1
     assert "interrupted; run the same command again to go on where it stopped" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="session")
+def miniatures():
+    import importlib.util
+    from pathlib import Path
+
+    spec = importlib.util.spec_from_file_location("flawsmith_test_miniatures", Path(__file__).parents[1] / "miniatures.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["mvtec", "loco", "mvtec3d", "visa", "btad"])
+def test_what_was_unpacked_is_what_the_layout_reads(name, site, tmp_path, miniatures, make_tar, make_zip):
+    from flawsmith.data import load
+
+    made = tmp_path / "made"
+    tree = miniatures.KNOWN[name](made)
+    tree.write()
+    members = [(path.relative_to(made).as_posix(), path.read_bytes()) for path in sorted(made.rglob("*")) if path.is_file()]
+    site.content = (make_zip if name == "btad" else make_tar)(members)
+    out = tmp_path / name
+    assert run(["data", "get", name, "--url", site.url, "--sha256", site.sha256, "--out", str(out), "--yes"]) == 0
+    data = load(out)
+    assert data.layout == name
+    assert data.counts() == dict(tree.counts)
+    assert data.licence.startswith(entry(name).licence.partition(":")[0])
