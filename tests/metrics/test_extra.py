@@ -228,3 +228,18 @@ def test_a_bad_parameter_is_refused(metric: str) -> None:
 def test_an_unknown_id_names_the_nearest() -> None:
     with pytest.raises(UnknownName, match="pixel_iou_oracle"):
         measure("pixel_iou_orakel", [MAP], [MASK])
+
+
+def test_a_histogram_brackets_the_largest_iou_and_leaves_the_others_exact() -> None:
+    rng = np.random.default_rng(4)
+    masks = [rng.random((40, 40)) < 0.1 for _ in range(3)]
+    masks.append(np.zeros((40, 40), bool))
+    maps = [(rng.standard_normal((40, 40)) + mask).astype(np.float32) for mask in masks]
+    exact = score_maps(maps, masks, metrics=IDS, resamples=0)
+    rough = score_maps(maps, masks, metrics=IDS, resamples=0, engine="histogram", tolerance=1, memory=1 << 20)
+    bounds = rough["pixel_iou_max"].bounds
+    assert bounds is not None
+    assert bounds[0] < bounds[1]
+    assert bounds[0] <= exact["pixel_iou_max"].value <= bounds[1]
+    for key in set(IDS) - {"pixel_iou_max"}:
+        assert rough[key].value == pytest.approx(exact[key].value, abs=1e-12)

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from flawsmith.core.errors import BadParameter, UnknownName
+from flawsmith.metrics.counting import Counted
+from flawsmith.metrics.grids import exact_steps
 from flawsmith.metrics.iou import best_f1_over_grid, best_iou, iou_at, mean_iou_over_grid, oracle_iou
 from flawsmith.metrics.ranking import steps_by_label
 from flawsmith.metrics.records import MetricValue, ProtocolRecord, Reason
-from flawsmith.metrics.steps import Steps
 from flawsmith.metrics.testset import CheckedSet
 from flawsmith.metrics.trapezoid import trapezoid_precision
 
@@ -24,14 +25,14 @@ class Measured:
     Args:
         metric: its full id, `pixel_iou@0.5` for instance.
         data: the checked test set.
-        pixels: the pixels' step function; None where there are anomalies and not one has a mask.
+        pixels: the pixels as counted; None where there are anomalies and not one has a mask.
         connectivity, fpr_limit: as asked.
         record: the protocol record with its counts; a metric replaces what is its own (curve, details).
     """
 
     metric: str
     data: CheckedSet
-    pixels: Steps | None
+    pixels: Counted | None
     connectivity: int
     fpr_limit: float
     record: ProtocolRecord
@@ -42,19 +43,20 @@ class Measured:
         return self.metric.partition("@")[2]
 
     @property
-    def steps(self) -> Steps:
-        """The pixels' step function where the metric is defined."""
+    def counted(self) -> Counted:
+        """The pixels where the metric is defined."""
         assert self.pixels is not None
         return self.pixels
 
 
 def _iou_at(measured: Measured) -> MetricValue:
     value = iou_at(measured.data, float(measured.parameter))
-    return MetricValue(value, None, replace(measured.record, curve="one threshold"))
+    return MetricValue(value, None, replace(measured.record, curve="one threshold", engine=None))
 
 
 def _iou_max(measured: Measured) -> MetricValue:
-    return MetricValue(best_iou(measured.steps), None, replace(measured.record, curve="every score"))
+    record = replace(measured.record, curve="every score")
+    return MetricValue(best_iou(measured.counted.steps), None, record, bounds=measured.counted.bounds(best_iou))
 
 
 def _iou_oracle(measured: Measured) -> MetricValue:
@@ -67,6 +69,7 @@ def _iou_oracle(measured: Measured) -> MetricValue:
         normals=0,
         anomalies=len(used),
         pixels=sum(data.pixels(i) for i in used),
+        engine=None,
     )
     return MetricValue(oracle_iou(data), None, record)
 
@@ -80,12 +83,17 @@ def _f1_grid(measured: Measured) -> MetricValue:
 
 
 def _scaled(measured: Measured, value: float, curve: str) -> MetricValue:
-    record = replace(measured.record, curve=curve, details={**measured.record.details, **MIN_MAX})
+    record = replace(measured.record, curve=curve, engine=None, details={**measured.record.details, **MIN_MAX})
     return MetricValue(value, "constant" if math.isnan(value) else None, record)
 
 
 def _pixel_trapezoid(measured: Measured) -> MetricValue:
-    return MetricValue(trapezoid_precision(measured.steps), None, replace(measured.record, curve="trapezoid"))
+    """Ties flatter it, so where bins tie several scores the maps are read again: 12 bytes per defect pixel and a chunk."""
+    steps, mixed = measured.counted.steps, measured.counted.mixed
+    record = replace(measured.record, curve="trapezoid")
+    if mixed is not None and mixed.any():
+        steps, record = exact_steps(measured.data), replace(record, engine=None)
+    return MetricValue(trapezoid_precision(steps), None, record)
 
 
 def _image_trapezoid(measured: Measured) -> MetricValue:
@@ -103,6 +111,7 @@ def _image_trapezoid(measured: Measured) -> MetricValue:
         positive_pixels=0,
         regions=0,
         excluded=0,
+        engine=None,
     )
     if steps.reason is not None:
         return MetricValue(math.nan, steps.reason, record)
@@ -118,7 +127,9 @@ EXTRA: Mapping[str, Callable[[Measured], MetricValue]] = {
     "pixel_aupr_trapezoid": _pixel_trapezoid,
     "image_aupr_trapezoid": _image_trapezoid,
 }
-"""Id → how to compute it; what follows `@` in an id is its parameter. Those of pixels are called where they are defined."""
+"""Id → how to compute it; what follows `@` in an id is its parameter. Those of pixels are called where they are defined.
+
+All but `pixel_iou_max` read the maps themselves where the counted pixels do not settle them, so every engine gives the same."""
 
 ANY_BACKGROUND = frozenset({"pixel_iou"})
 """Metrics of pixels that say something without a single background pixel."""
@@ -157,5 +168,5 @@ def measure_extra(measured: Measured) -> MetricValue:
 
 
 def _undefined(measured: Measured, name: str) -> Reason | None:
-    reason: Reason | None = "no_masks" if measured.pixels is None else measured.pixels.reason
+    reason: Reason | None = "no_masks" if measured.pixels is None else measured.pixels.steps.reason
     return None if reason == "no_negative" and name in ANY_BACKGROUND else reason
