@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,10 +43,11 @@ def bootstrap(
         if steps.reason is None:
             for name, compute in metrics.items():
                 drawn[name].append(compute(steps))
-    return {name: _interval(values) for name, values in drawn.items() if values}
+    return {name: interval_of(values) for name, values in drawn.items() if values}
 
 
-def _interval(values: list[float]) -> Interval:
+def interval_of(values: Sequence[float]) -> Interval:
+    """The percentile interval of what was drawn, at least one value."""
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
     return Interval(float(low), float(high), LEVEL, len(values))
