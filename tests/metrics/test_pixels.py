@@ -193,6 +193,49 @@ def test_maps_of_8_and_16_bits_are_exact_under_every_engine(case: Case, engine: 
         assert found[key].bounds in (None, (expected[key].value, expected[key].value))
 
 
+@settings(max_examples=60, deadline=None)
+@given(sets(), st.integers(8, 30), st.sampled_from([1e-4, 1e-2, 0.2]), st.integers(1, 3), st.randoms(use_true_random=False))
+def test_bins_are_split_until_the_intervals_are_narrow_enough(
+    case: Case, bins: int, tolerance: float, workers: int, random: Any
+) -> None:
+    order = list(range(len(case[0])))
+    random.shuffle(order)
+    exact, wide = count(case, "sort"), count(case, "histogram", bins=bins)
+    found = count(case, "histogram", order, bins=bins, workers=workers, chunk=7, tolerance=tolerance)
+    same = count(case, "histogram", bins=bins, tolerance=tolerance)
+    assert values(found.steps) == values(same.steps)
+    if exact.steps.reason is not None:
+        return
+    for name in ("auroc", "ap", "f1max", "aupro"):
+        compute = COMPUTES[name]
+        (low, high), (first, last) = found.bounds(compute) or (1, 0), wide.bounds(compute) or (1, 0)
+        assert low <= compute(exact.steps) <= high
+        assert high - low <= last - first + 1e-9
+
+
+def test_a_tolerance_is_kept_where_the_first_histogram_misses_it(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    mask = np.zeros((300, 300), bool)
+    mask[50:120, 60:200] = True
+    narrow = (1 + 1e-4 * (rng.standard_normal(mask.shape) + mask)).astype(np.float32)
+    outliers = np.float32(10.0) ** rng.integers(-30, 30, mask.shape).astype(np.float32) * rng.random(mask.shape, np.float32)
+    case = ([narrow, outliers], [mask, np.zeros_like(mask)], [1, 0])
+    exact = count(case, "sort")
+    wide = count(case, "histogram", bins=2000)
+    found = count(case, "histogram", bins=2000, tolerance=1e-3)
+    for name in ("auroc", "ap", "f1max", "aupro"):
+        (low, high), (first, last) = found.bounds(COMPUTES[name]) or (1, 0), wide.bounds(COMPUTES[name]) or (1, 0)
+        assert low <= COMPUTES[name](exact.steps) <= high
+        assert high - low < 1e-3 + 1e-9
+        assert last - first > 0.05
+    maps = files(tmp_path, case[0], "map")
+    score_maps(maps, case[1], engine="histogram", memory=256 * 2000, resamples=0)  # type: ignore[arg-type]
+    assert len(maps.read) > 2
+    maps.read.clear()
+    score_maps(maps, case[1], engine="histogram", memory=256 * 2000, tolerance=1, resamples=0)  # type: ignore[arg-type]
+    assert len(maps.read) == 2
+
+
 def test_float64_maps_get_an_interval_that_knows_of_the_rounding(case: Case) -> None:
     rng = np.random.default_rng(1)
     maps = [1 + 1e-9 * rng.standard_normal(m.shape) + 1e-9 * m for m in case[1]]

@@ -66,8 +66,8 @@ def one_by_one(hits: Counts, alarms: Counts, gained: Counts) -> Floats:
     """At most Σ_{j=1…gained} (hits + j)/(hits + alarms + j), and nearly as much.
 
     The terms are concave in j, so their mean is at least that of the first and the last. Written as gained − alarms·Σ 1/(hits +
-    alarms + j), with 1/x convex, the sum is at least what the logarithm gives. Neither loses digits when the counts are large, as
-    a difference of digamma functions (the exact closed form) does.
+    alarms + j), with 1/x convex, the sum is at least what the logarithm gives. Rounding takes gained·4e-16 at most, however
+    large the counts are; a difference of digamma functions (the exact closed form) loses digits with them.
     """
     total = hits + alarms
     ends = gained * ((hits + 1) / (total + 1) + (hits + gained) / (total + gained)) / 2

@@ -85,7 +85,7 @@ def bins_of_pixels(chunk: Scores1D, shift: int, most: int) -> tuple[Bins, int]:
 
 def bins_of_defects(defects: DefectPixels, shift: int, most: int) -> tuple[Bins, int]:
     """Bins of defect pixels; their pixels are counted by `bins_of_pixels` already."""
-    both = packed(keys_of(_narrowed(defects.scores)), defects.sizes)
+    both = packed(keys_of(narrowed(defects.scores)), defects.sizes)
     both.sort()
     keys = unpacked_keys(both)
     starts, shift = _runs(keys, shift, most)
@@ -105,15 +105,9 @@ def join(parts: Sequence[Bins], shift: int) -> Bins:
         return parts[0]
     names = first >> np.uint32(shift)
     starts = np.concatenate(([0], np.flatnonzero(names[1:] != names[:-1]) + 1))
-    add = [np.add.reduceat(column, starts) for column in (pixels, hits, whole, part)]
-    return Bins(
-        first[starts],
-        np.maximum.reduceat(last, starts),
-        add[0],
-        add[1],
-        *_carried(add[2], add[3]),
-        np.logical_or.reduceat(rounded, starts),
-    )
+    added = [_summed(column, starts) for column in (pixels, hits, whole, part)]
+    flags = np.logical_or.reduceat(rounded, starts) if rounded.any() else np.zeros(len(starts), bool)
+    return Bins(first[starts], np.maximum.reduceat(last, starts), added[0], added[1], *_carried(added[2], added[3]), flags)
 
 
 class Histogram:
@@ -125,27 +119,43 @@ class Histogram:
 
     def __init__(self, most: int = MOST_BINS) -> None:
         self.most, self.shift = most, 0
-        self.bins = no_bins()
+        # Apart until the end, because defect pixels come in few bins, and merging costs a walk over all columns that are not 0.
+        self._pixels = self._defects = no_bins()
         self._lock = threading.Lock()
+
+    @property
+    def bins(self) -> Bins:
+        """What has been counted."""
+        with self._lock:
+            return join([self._pixels, self._defects], self.shift)
 
     def add_pixels(self, chunk: Scores1D) -> None:
         """Count pixels, float32 or float64, in any order, those on a defect too."""
         if len(chunk):
-            self.merge(*bins_of_pixels(chunk, self.shift, self.most))
+            bins, shift = bins_of_pixels(chunk, self.shift, self.most)
+            with self._lock:
+                self._pixels = self._joined([self._pixels, bins], shift)
 
     def add_defects(self, defects: DefectPixels) -> None:
         """Count defect pixels, in any order."""
         if len(defects.scores):
-            self.merge(*bins_of_defects(defects, self.shift, self.most))
+            bins, shift = bins_of_defects(defects, self.shift, self.most)
+            with self._lock:
+                self._defects = self._joined([self._defects, bins], shift)
 
-    def merge(self, bins: Bins, shift: int) -> None:
-        """Take the bins of another histogram that has given up `shift` bits."""
+    def merge(self, other: Histogram) -> None:
+        """Take what another histogram has counted."""
+        bins, shift = other.bins, other.shift
         with self._lock:
-            self.shift = max(self.shift, shift)
-            self.bins = join([self.bins, bins], self.shift)
-            while len(self.bins) > self.most:
-                self.shift += 1
-                self.bins = join([self.bins], self.shift)
+            self._pixels = self._joined([self._pixels, bins], shift)
+
+    def _joined(self, parts: Sequence[Bins], shift: int) -> Bins:
+        self.shift = max(self.shift, shift)
+        bins = join(parts, self.shift)
+        while len(bins) > self.most:
+            self.shift += 1
+            bins = join([bins], self.shift)
+        return bins
 
 
 def tied_steps(bins: Bins) -> tuple[Steps, NDArray[np.bool_]]:
@@ -168,9 +178,26 @@ def tied_steps(bins: Bins) -> tuple[Steps, NDArray[np.bool_]]:
     return steps, bins.mixed[with_hits][::-1]
 
 
+def in_order(parts: Sequence[Bins], marks: NDArray[np.bool_]) -> tuple[Bins, NDArray[np.bool_]]:
+    """Bins that do not overlap, in one ascending order, and a mark of each in the same order."""
+    columns = [np.concatenate(column) for column in zip(*(part.columns() for part in parts), strict=True)]
+    order = np.argsort(columns[0], kind="stable")
+    return Bins(*(column[order] for column in columns)), marks[order]
+
+
+def narrowed(scores: NDArray[Any]) -> NDArray[np.float32]:
+    """As float32; what is too large for it becomes infinite, which is above everything else, where it belongs."""
+    with np.errstate(over="ignore", under="ignore"):
+        return scores.astype(np.float32, copy=False)
+
+
 def _from_above(counts: Counts) -> Counts:
     total: Counts = counts[::-1].cumsum()[::-1]
     return total
+
+
+def _summed(column: Counts, starts: NDArray[np.intp]) -> Counts:
+    return np.add.reduceat(column, starts) if column.any() else np.zeros(len(starts), np.int64)
 
 
 def _carried(whole: Counts, part: Counts) -> tuple[Counts, Counts]:
@@ -179,7 +206,7 @@ def _carried(whole: Counts, part: Counts) -> tuple[Counts, Counts]:
 
 def _sorted_keys(chunk: Scores1D) -> tuple[Keys, NDArray[np.bool_] | None]:
     """Keys ascending, and for float64 whether each score was rounded; ties of the two are in no certain order, and need none."""
-    narrow = _narrowed(chunk)
+    narrow = narrowed(chunk)
     keys = keys_of(narrow)
     if chunk.dtype == np.float32:
         keys.sort()
@@ -187,12 +214,6 @@ def _sorted_keys(chunk: Scores1D) -> tuple[Keys, NDArray[np.bool_] | None]:
     both = packed(keys, narrow.astype(np.float64) != chunk)
     both.sort()
     return unpacked_keys(both), unpacked_numbers(both).astype(bool)
-
-
-def _narrowed(scores: NDArray[Any]) -> NDArray[np.float32]:
-    """As float32; what is too large for it becomes infinite, which is above everything else, where it belongs."""
-    with np.errstate(over="ignore", under="ignore"):
-        return scores.astype(np.float32, copy=False)
 
 
 def _runs(keys: Keys, shift: int, most: int) -> tuple[NDArray[np.intp], int]:

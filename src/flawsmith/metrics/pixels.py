@@ -23,8 +23,9 @@ from flawsmith.core.errors import BadParameter, DataError, OverBudget
 from flawsmith.metrics.anchored import BYTES_PER_DEFECT_PIXEL, Anchors, DefectPixels
 from flawsmith.metrics.chunks import Chunks, Crew, chunk_pixels, default_workers
 from flawsmith.metrics.counting import MOST_SORTED, Counted, Counts, Plan
-from flawsmith.metrics.histogram import BYTES_PER_BIN, FEWEST_BINS, MOST_BINS, Bins, Histogram, join, tied_steps
+from flawsmith.metrics.histogram import BYTES_PER_BIN, FEWEST_BINS, MOST_BINS, Bins, Histogram, tied_steps
 from flawsmith.metrics.overlap import region_sizes
+from flawsmith.metrics.refinement import MOST_READINGS, defects_within, pixels_within, split, worth_splitting
 from flawsmith.metrics.steps import Scores1D, Steps
 from flawsmith.metrics.testset import CheckedImage, CheckedSet, Maps
 
@@ -81,7 +82,7 @@ class Tally:
         """Count image i, if its pixels count."""
         if not image.usable:
             return
-        group = self.groups[0 if self.group_of is None else self.group_of[i]]
+        group = self.groups[self._number(i)]
         self.item = max(self.item, 4 if np.can_cast(image.values.dtype, np.float32) else 8)
         self.ends[i] = _ends(image.values)
         found = None if image.mask is None else _defects(image.values, image.mask, self.plan.connectivity)
@@ -109,7 +110,7 @@ class Tally:
         if self.engine == "histogram":
             if self.blind and data is not None:
                 self._fill_again(data)
-            return [self._binned(groups, each) for groups, each in zip(self.questions, counts, strict=True)]
+            return [self._binned(data, groups, each) for groups, each in zip(self.questions, counts, strict=True)]
         anchors = [Anchors([d for g in groups for d in self.groups[g].defects], dtype) for groups in self.questions]
         for group in self.groups:
             group.defects = []
@@ -128,6 +129,9 @@ class Tally:
 
     def __exit__(self, *error: Any) -> None:
         self.crew.__exit__(*error)
+
+    def _number(self, i: int) -> int:
+        return 0 if self.group_of is None else self.group_of[i]
 
     # --- which engine
 
@@ -226,7 +230,7 @@ class Tally:
         chunk = self._second_chunk(anchors)
         readers = [Chunks(chunk, self._sort_and_count(self._asking(g, anchors))) for g in range(len(self.groups))]
         for i, values in self._read_again(data):
-            readers[0 if self.group_of is None else self.group_of[i]].add(values)
+            readers[self._number(i)].add(values)
         for reader in readers:
             reader.flush()
 
@@ -253,11 +257,13 @@ class Tally:
         for i, values in self._read_again(data):
             mask = data.mask(i)
             found = None if mask is None else _defects(values, mask, self.plan.connectivity)[0]
-            self._keep(self.groups[0 if self.group_of is None else self.group_of[i]], values, found)
+            self._keep(self.groups[self._number(i)], values, found)
         self._flush()
 
-    def _read_again(self, data: CheckedSet) -> Iterable[tuple[int, NDArray[Any]]]:
+    def _read_again(self, data: CheckedSet, groups: Sequence[int] | None = None) -> Iterable[tuple[int, NDArray[Any]]]:
         for i in np.flatnonzero(data.usable).tolist():
+            if groups is not None and self._number(i) not in groups:
+                continue
             values = np.asarray(data.maps[i])
             if values.size != data.sizes[i] or _ends(values) != self.ends[i]:
                 raise DataError(
@@ -268,11 +274,49 @@ class Tally:
                 )
             yield i, values
 
-    def _binned(self, groups: Sequence[int], counts: Counts) -> Counted:
+    def _binned(self, data: CheckedSet | None, groups: Sequence[int], counts: Counts) -> Counted:
         histograms = [each for g in groups if (each := self.groups[g].histogram) is not None]
-        bins: Bins = join([each.bins for each in histograms], max(each.shift for each in histograms))
+        together = Histogram(max(each.most for each in histograms))
+        for each in histograms:
+            together.merge(each)
+        bins = together.bins
+        if data is not None and counts.hits and counts.hits < counts.pixels:
+            bins = self._narrow(data, groups, bins, together.most)
         steps, mixed = tied_steps(bins)
         return Counted(steps, mixed, f"histogram ({'certified interval' if mixed.any() else 'exact'})", counts)
+
+    def _narrow(self, data: CheckedSet, groups: Sequence[int], bins: Bins, most: int) -> Bins:
+        """Split bins until no interval is wider than the tolerance; what stays is halved with every reading."""
+        fresh, tolerance = np.ones(len(bins), bool), self.plan.tolerance
+        for reading in range(1, 1 + (MOST_READINGS if tolerance < 1 else 0)):
+            chosen = worth_splitting(bins, fresh, self.plan.fpr_limit, tolerance * (1 - 0.5**reading), most)
+            if not chosen.any():
+                break
+            finer = self._look_closer(data, groups, bins.chosen(chosen), most)
+            bins, fresh = split(bins, chosen, finer)
+        return bins
+
+    def _look_closer(self, data: CheckedSet, groups: Sequence[int], chosen: Bins, most: int) -> Bins:
+        finer = Histogram(most)
+
+        def take(chunk: Scores1D) -> None:
+            chunk.sort()
+            finer.add_pixels(pixels_within(chunk, chosen))
+
+        reader = Chunks(self.chunk, lambda chunk: self.crew.do(take, chunk))
+        waiting: list[DefectPixels] = []
+        for i, values in self._read_again(data, groups):
+            reader.add(values)
+            if (mask := data.mask(i)) is not None:
+                waiting.append(defects_within(_defects(values, mask, self.plan.connectivity)[0], chosen))
+            if sum(len(each.scores) for each in waiting) >= self.chunk:
+                finer.add_defects(_together(waiting))
+                waiting = []
+        reader.flush()
+        if waiting:
+            finer.add_defects(_together(waiting))
+        self.crew.wait()
+        return finer.bins
 
 
 def pixels_in_advance(maps: Maps) -> int | None:
