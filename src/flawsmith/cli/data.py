@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flawsmith.cli import data_get, data_split
+from flawsmith.cli import data_export, data_get, data_split
 from flawsmith.cli.options import SPLITS, AsJson, DataFolder, Debug, LayoutName, ProductName, ScaleRule
 from flawsmith.cli.output import help_when_bare, show
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Look at a folder of images, or get a published one.", rich_markup_mode=None)
 app.command("get")(data_get.get)
 app.command("split")(data_split.split)
+app.command("export", epilog="Example: flawsmith data export tiles/ --out tiles.csv")(data_export.export)
 
 
 @app.callback(invoke_without_command=True)

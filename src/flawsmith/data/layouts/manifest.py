@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import ClassVar
 
@@ -40,7 +39,12 @@ class ManifestLayout(Layout):
         """Read the list; that its files are there is looked at, and none is opened."""
         path = self._path(tree.root)
         listing = read_listing(path, tree.root)
-        return Found(_dataset(path, tree.root, listing), f"the list {path.name}", listing.problems)
+        dataset = _dataset(path, tree.root, listing)
+        if "image_scale" in listing.about:
+            from flawsmith.data.scales import scaled
+
+            dataset = scaled(dataset, listing.about["image_scale"])
+        return Found(dataset, f"the list {path.name}", listing.problems)
 
     def _path(self, root: Path) -> Path:
         if self.file:
@@ -63,8 +67,8 @@ def _names(root: Path) -> list[str]:
 
 def _dataset(path: Path, root: Path, listing: Listing) -> Dataset:
     about = listing.about
-    origins = Counter(listing.samples.table.column("origin").to_pylist())
-    notes = [*listing.notes, *([f"{origins['synthetic']} images are synthetic"] if origins["synthetic"] else [])]
+    synthetic = listing.samples.synthetic
+    notes = [*listing.notes, *([f"{synthetic} images are synthetic"] if synthetic else [])]
     policy = about.get("default_split", "grouped")
     own = path.parent.absolute() == root.absolute()
     return Dataset(

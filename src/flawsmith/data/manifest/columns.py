@@ -32,7 +32,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 }
 """Column → the names by which it is known, the first one that is there counts; every other column is carried through."""
 
-ABOUT = ("dataset", "licence", "citation", "default_split")
+ABOUT = ("dataset", "licence", "citation", "default_split", "image_scale")
 """Columns that tell of the whole list, where every row says the same."""
 
 SECOND_LABEL = "label_index"

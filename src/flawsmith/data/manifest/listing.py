@@ -41,7 +41,7 @@ from flawsmith.data.manifest.labels import (
     clean_name,
     meaning,
 )
-from flawsmith.data.manifest.places import absent, inside
+from flawsmith.data.manifest.places import Folders, inside
 from flawsmith.data.manifest.rows import CARRIED, ListedSamples
 from flawsmith.data.problems import Problem, raise_errors
 from flawsmith.data.reading import MaskEncoding
@@ -106,6 +106,7 @@ class _Reader:
     def __post_init__(self) -> None:
         self.form: Form = form_of(self.raw.column_names, self.path)
         self.rows: int = self.raw.num_rows
+        self.folders = Folders(self.root)
 
     def read(self) -> Listing:
         self.paths = self._paths()
@@ -194,7 +195,7 @@ class _Reader:
         self._leave_out("E_ROOT", f"leaves {self.root}", "a path inside it: copy the image there", leaving)
         self._leave_out("E_DUPLICATE", "is there twice", "each image once: remove the other row", repeated(self.paths))
         kept = without(leaving, self.rows)
-        gone, astray = absent(self.paths.take(pa.array(kept)), self.root)
+        gone, astray = self.folders.absent(self.paths.take(pa.array(kept)))
         there = f"the image under {self.root}: copy it there, or name the folder it is in with DIR --layout manifest:file=LIST"
         self._leave_out("E_ROOT", "is not there", there, kept[gone])
         self._leave_out("E_ROOT", f"is a link that leaves {self.root}", "an image inside it: copy it there", kept[astray])
@@ -317,7 +318,7 @@ class _Reader:
         owners = pc.list_parent_indices(parts).to_numpy(zero_copy_only=False)
         flat, leaving = inside(pc.list_flatten(parts), self.root)
         kept = without(leaving, len(flat))
-        gone, astray = absent(flat.take(pa.array(kept)), self.root)
+        gone, astray = self.folders.absent(flat.take(pa.array(kept)))
         remedy = f"masks inside {self.root}: copy it there"
         lost = np.zeros(self.rows, bool)
         for code, rows, what in (

@@ -31,5 +31,6 @@ def _ranked_match(match: re.Match[str]) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def _ranked(digits: str) -> str:
-    number = "".join(str(unicodedata.decimal(digit)) for digit in digits).lstrip("0") or "0"
+    latin = digits if digits.isascii() else "".join(str(unicodedata.decimal(digit)) for digit in digits)
+    number = latin.lstrip("0") or "0"
     return f"\x01{chr(32 + min(len(number), 50_000))}{number}{digits}\x00"

@@ -50,55 +50,74 @@ def _plain(path: str, bases: Sequence[str]) -> str | None:
     return None if plain.startswith(("/", "../")) or plain in (".", "..") else plain
 
 
-def absent(paths: Texts, root: Path) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """(places of paths without a file, places of paths whose file lies outside the root, through a symbolic link).
+class Folders:
+    """Which files are there, folder by folder, each looked at once.
 
     Args:
-        paths: relative to `root`; nulls are passed over.
-        root: the folder.
+        root: the folder that paths start from.
     """
-    import pyarrow as pa
-    import pyarrow.compute as pc
 
-    if len(paths) == 0:
-        nothing = np.empty(0, np.intp)
-        return nothing, nothing
-    folders = pc.dictionary_encode(
-        pc.if_else(pc.match_substring(paths, "/"), pc.replace_substring_regex(paths, r"/[^/]*$", ""), "")
-    )
-    names = pc.replace_substring_regex(paths, r"^.*/", "")
-    valid = np.flatnonzero(pc.is_valid(paths).to_numpy(zero_copy_only=False))
-    codes = folders.indices.fill_null(-1).to_numpy(zero_copy_only=False)[valid]
-    order = valid[np.argsort(codes, kind="stable")]
-    starts = np.searchsorted(np.sort(codes), np.arange(len(folders.dictionary) + 1))
-    real = root.resolve()
-    gone, out = [], []
-    for index, folder in enumerate(folders.dictionary.to_pylist()):
-        rows = order[starts[index] : starts[index + 1]]
-        there, strays = _files(root / folder, real, [names[int(row)].as_py() for row in rows] if rows.size <= FEW else None)
-        wanted = names.take(pa.array(rows))
-        has = pc.is_in(wanted, pa.array(there, pa.large_string())).to_numpy(zero_copy_only=False)
-        astray = pc.is_in(wanted, pa.array(strays, pa.large_string())).to_numpy(zero_copy_only=False)
-        gone.append(rows[~has & ~astray])
-        out.append(rows[astray])
-    return np.sort(np.concatenate(gone)), np.sort(np.concatenate(out))
+    def __init__(self, root: Path) -> None:
+        self.root, self.real = root, root.resolve()
+        self._listed: dict[str, tuple[Texts, Texts]] = {}
 
+    def absent(self, paths: Texts) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """(places of paths without a file, places of paths whose file lies outside the root, through a symbolic link).
 
-def _files(folder: Path, real: Path, wanted: Sequence[str] | None) -> tuple[list[str], list[str]]:
-    """(names of the files in a folder, names of those that a link leads out of the root); all of them, or those wanted."""
-    try:
-        astray = not folder.resolve(strict=True).is_relative_to(real)
-        if wanted is None:
-            with os.scandir(folder) as entries:
-                found = [(entry.name, entry.is_symlink()) for entry in entries if _is_text(entry.name) and entry.is_file()]
-        else:
-            found = [(name, (folder / name).is_symlink()) for name in wanted if (folder / name).is_file()]
-    except (OSError, RuntimeError, ValueError):
-        return [], []
-    if astray:
-        return [], [name for name, _ in found]
-    strays = {name for name, linked in found if linked and not (folder / name).resolve().is_relative_to(real)}
-    return [name for name, _ in found if name not in strays], list(strays)
+        Args:
+            paths: relative to the root.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if len(paths) == 0:
+            nothing = np.empty(0, np.intp)
+            return nothing, nothing
+        above = pc.replace_substring_regex(paths, r"/[^/]*$", "")
+        folders = pc.dictionary_encode(pc.if_else(pc.match_substring(paths, "/"), above, pa.scalar("", pa.large_string())))
+        names = pc.replace_substring_regex(paths, r"^.*/", "")
+        codes = folders.indices.to_numpy(zero_copy_only=False)
+        order = np.argsort(codes, kind="stable")
+        starts = np.searchsorted(codes[order], np.arange(len(folders.dictionary) + 1))
+        gone, out = [], []
+        for index, folder in enumerate(folders.dictionary.to_pylist()):
+            rows = order[starts[index] : starts[index + 1]]
+            wanted = names.take(pa.array(rows))
+            there, strays = self._files(folder, wanted)
+            has = pc.is_in(wanted, there).to_numpy(zero_copy_only=False)
+            astray = pc.is_in(wanted, strays).to_numpy(zero_copy_only=False)
+            gone.append(rows[~has & ~astray])
+            out.append(rows[astray])
+        return np.sort(np.concatenate(gone)), np.sort(np.concatenate(out))
+
+    def _files(self, folder: str, wanted: Texts) -> tuple[Texts, Texts]:
+        """(names of the files in a folder, names of those that a link leads out of the root); of a few, only those wanted."""
+        import pyarrow as pa
+
+        if folder in self._listed:
+            return self._listed[folder]
+        few = len(wanted) <= FEW
+        found, strays = self._looked_at(self.root / folder, wanted.to_pylist() if few else None)
+        answer = pa.array(found, pa.large_string()), pa.array(strays, pa.large_string())
+        if not few:
+            self._listed[folder] = answer
+        return answer
+
+    def _looked_at(self, folder: Path, wanted: Sequence[str] | None) -> tuple[list[str], list[str]]:
+        try:
+            inside = folder.resolve(strict=True).is_relative_to(self.real)
+            if wanted is None:
+                with os.scandir(folder) as entries:
+                    found = {entry.name: entry.is_symlink() for entry in entries if entry.is_file() and _is_text(entry.name)}
+            else:
+                found = {name: (folder / name).is_symlink() for name in wanted if (folder / name).is_file()}
+        except (OSError, RuntimeError, ValueError):
+            return [], []
+        if not inside:
+            return [], list(found)
+        links = [name for name, linked in found.items() if linked]
+        strays = [name for name in links if not (folder / name).resolve().is_relative_to(self.real)]
+        return list(found.keys() - set(strays)) if strays else list(found), strays
 
 
 def _is_text(name: str) -> bool:

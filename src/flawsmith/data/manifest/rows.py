@@ -134,6 +134,13 @@ class ListedSamples(SampleTable):
                 table = table.filter(pc.equal(table.column(column).cast("large_string"), value))
         return self if table is self.table else ListedSamples(self.root, table, self.encodings)
 
+    @property
+    def synthetic(self) -> int:
+        """How many of them a synthesizer made."""
+        import pyarrow.compute as pc
+
+        return int(pc.sum(pc.equal(self.table.column("origin").cast("large_string"), "synthetic")).as_py() or 0)
+
     def mask_rules(self) -> set[str]:
         """How the masks of the anomalies are read; empty where no anomaly has one."""
         import pyarrow.compute as pc
