@@ -14,6 +14,7 @@ ALL = {
     "masks": ["masks.py"],
     "leaks": ["leaks.py"],
     "synth_at_scale": ["synth_at_scale.py"],
+    "pixel_metrics": ["pixel_metrics.py"],
     "patchcore": ["patchcore.py"],
     "toy_texture": ["toy_texture.py", "patchcore", "memseg", "--seeds", "1"],
 }
