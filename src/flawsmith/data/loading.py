@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -123,6 +123,10 @@ def _recognised(tree: Tree) -> Layout:
     if len(fitting) == 1:
         return fitting[0][0]
     if not fitting:
+        inside = _known_inside(tree, layouts)
+        if inside:
+            told = f"{tree.root} fits no layout, but it holds {', '.join(inside)}; expected one data set: give its folder"
+            raise DataError("E_LAYOUT", told, [tree.root])
         wanted = "; ".join(layout.expects(tree) for layout in layouts if not layout.known)
         known = ", ".join(layout.name for layout in layouts if layout.known)
         raise DataError(
@@ -136,6 +140,15 @@ def _recognised(tree: Tree) -> Layout:
         f"choose one with --layout {'|'.join(names)}" if len(names) > 1 else "move what does not belong, or point at the product"
     )
     raise DataError("E_LAYOUT", f"{tree.root} can be read in {len(fitting)} ways: {told}; expected one: {remedy}", [tree.root])
+
+
+def _known_inside(tree: Tree, layouts: Sequence[Layout]) -> list[str]:
+    """The published data sets right below the root."""
+    found = []
+    for name, folder in tree.top.folders.items():
+        below = Tree(tree.root / name, folder, (), ())
+        found += [f"{layout.name} in {name}/" for layout in layouts if layout.known and layout.fits(below)]
+    return found
 
 
 def _left_aside(tree: Tree) -> list[str]:

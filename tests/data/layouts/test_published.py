@@ -11,6 +11,7 @@ from flawsmith.core.errors import DataError
 from flawsmith.core.samples import GOOD
 from flawsmith.data import load
 from flawsmith.data.checks import check
+from flawsmith.data.getting.catalogue import CATALOGUE
 from flawsmith.data.layouts import LAYOUTS as REGISTERED
 from flawsmith.data.layouts import build_layout
 from flawsmith.data.layouts.published import PublishedLayout
@@ -216,7 +217,7 @@ def test_a_root_inside_a_product_is_told_which_to_give(known, tmp_path, miniatur
 def test_several_data_sets_in_one_folder_are_not_guessed_at(tmp_path, miniatures):
     for name in ("mvtec", "btad"):
         miniatures.KNOWN[name](tmp_path / "all" / name).write()
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(DataError, match="it holds btad in btad/, mvtec in mvtec/; expected one data set") as caught:
         load(tmp_path / "all")
     assert caught.value.code == "E_LAYOUT"
 
@@ -350,3 +351,38 @@ def test_grey_images_become_three_equal_channels(tmp_path, miniatures):
         pixels = sample.image()
         assert pixels.ndim == 3
         assert (pixels == pixels[..., :1]).all()
+
+
+def test_a_complete_data_set_is_complete_and_one_image_less_is_told(tmp_path, miniatures, trees):
+    root = tmp_path / "mpdd"
+    one = trees.save(tmp_path / "one.png", trees.texture(0, 8, 8)).read_bytes()
+    for (product, defect), count in load(miniatures.mpdd(tmp_path / "small").write()).expected.items():
+        folder = root / product / "test" / defect
+        folder.mkdir(parents=True)
+        for number in range(count):
+            (folder / f"{number:03d}.png").write_bytes(one)
+        (root / product / "train/good").mkdir(parents=True, exist_ok=True)
+        (root / product / "train/good/000.png").write_bytes(one)
+        if defect == GOOD:
+            (folder / "000.png").unlink()
+    assert "W_COUNT" not in {problem.code for problem in check(root, full=False).warnings}
+    (root / "tubes/test/anomalous/033.png").unlink()
+    told = next(problem.message for problem in check(root, full=False).warnings if problem.code == "W_COUNT")
+    assert "tubes anomalous 68/69)" in told
+
+
+def test_tables_outside_the_root_are_not_read(tmp_path, miniatures):
+    loco, visa = miniatures.loco(tmp_path / "loco").write(), miniatures.visa(tmp_path / "visa").write()
+    for path in (loco / "pushpins/defects_config.json", visa / "split_csv/1cls.csv"):
+        path.rename(tmp_path / path.name)
+        path.symlink_to(tmp_path / path.name)
+    with pytest.raises(DataError, match="it is not there") as caught:
+        load(loco)
+    assert caught.value.code == "E_LABEL"
+    assert {sample.split for sample in load(visa).samples} == {"pool"}
+
+
+def test_licences_are_those_that_the_catalogue_prints(tmp_path, miniatures):
+    for name in LAYOUTS:
+        mine, printed = load(miniatures.KNOWN[name](tmp_path / name).write()).licence, CATALOGUE[name].licence
+        assert mine.split()[:2] == printed.replace(":", "").split()[:2] or (mine.startswith("MIT") and printed.startswith("MIT"))

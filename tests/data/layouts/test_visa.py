@@ -159,7 +159,7 @@ def test_without_tables_nothing_is_placed_and_an_asked_one_is_missed(tree):
     data = load(tree.root)
     assert {sample.split for sample in data.samples} == {"pool"}
     assert make_split(data).policy == "grouped"
-    with pytest.raises(DataError, match=r"1cls\.csv is not there") as caught:
+    with pytest.raises(DataError, match=r"has no split_csv/1cls\.csv") as caught:
         load(tree.root, "visa:protocol=1cls")
     assert caught.value.code == "E_LAYOUT"
 

@@ -16,6 +16,7 @@ from flawsmith.data.dataset import Dataset, sort_key
 from flawsmith.data.layouts.base import Found
 from flawsmith.data.layouts.masks import MaskHome
 from flawsmith.data.layouts.shelves import Shelf, ShelfReader
+from flawsmith.data.layouts.small_files import path_in, read_small
 from flawsmith.data.reading import MaskEncoding
 from flawsmith.data.tree import Folder, Tree
 
@@ -109,8 +110,10 @@ class FolderReader:
         return MaskEncoding("class_id", classes=classes) if classes else MaskEncoding.parse("binary")
 
     def _classes(self, product: str) -> dict[str, int]:
-        for path in (self.tree.root / product / CLASSES, self.tree.root / CLASSES):
-            if path.is_file():
+        own = self.tree.top.folders.get(product)
+        for folder in (own, self.tree.top):
+            path = path_in(self.tree.root, folder, CLASSES) if folder else None
+            if path is not None:
                 return _read_classes(path)
         return {}
 
@@ -122,8 +125,8 @@ class FolderReader:
 
 def _read_classes(path: Path) -> dict[str, int]:
     try:
-        classes = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
+        classes = json.loads(read_small(path))
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError("E_LABEL", f"{path} is no JSON ({error}); expected {{name: id}}: mend or remove it", [path]) from error
     good = isinstance(classes, dict) and all(type(value) is int and 0 <= value <= 255 for value in classes.values())
     if not good or len(set(classes.values())) != len(classes):

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from flawsmith.core.errors import DataError
 from flawsmith.data.layouts.published import Located, Sheet, counted, named_in
 from flawsmith.data.layouts.shelves import Shelf
+from flawsmith.data.layouts.small_files import path_in, read_small
 from flawsmith.data.layouts.validated import ValidatedLayout
 from flawsmith.data.reading import Code, MaskEncoding
 from flawsmith.data.tree import Folder, Tree
@@ -48,7 +49,9 @@ class LocoLayout(ValidatedLayout):
 
     def encoding_of(self, product: str, folder: Folder, tree: Tree) -> MaskEncoding:
         """Grey values by the product's table."""
-        path = tree.root / folder.join(CONFIG)
+        path = path_in(tree.root, folder, CONFIG)
+        if path is None:
+            raise _unread(tree.root / folder.join(CONFIG), "it is not there")
         return MaskEncoding("coded", codes=_read_codes(path), declared=CONFIG)
 
     def shelves(self, product: str, folder: Folder, tree: Tree) -> Iterator[Shelf]:
@@ -63,15 +66,9 @@ class LocoLayout(ValidatedLayout):
 
 def _read_codes(path: Path) -> dict[int, Code]:
     try:
-        rows = json.loads(path.read_text(encoding="utf-8-sig"))
+        rows = json.loads(read_small(path))
     except (OSError, ValueError, RecursionError) as error:
-        told = getattr(error, "strerror", None) or error
-        raise DataError(
-            "E_LABEL",
-            f"{path} cannot be read ({told}); expected the release's table of defects: copy it again, or read the folder with "
-            f"--layout folder:encoding=threshold:0",
-            [path],
-        ) from error
+        raise _unread(path, str(getattr(error, "strerror", None) or error)) from error
     codes: dict[int, Code] = {}
     for row in rows if isinstance(rows, list) else [None]:
         value, code = _code(path, row)
@@ -79,6 +76,15 @@ def _read_codes(path: Path) -> dict[int, Code]:
             raise _no_table(path, f"names the value {value} twice")
         codes[value] = code
     return codes
+
+
+def _unread(path: Path, why: str) -> DataError:
+    return DataError(
+        "E_LABEL",
+        f"{path} cannot be read ({why}); expected the release's table of defects: copy it again, or read the folder with "
+        f"--layout folder:encoding=threshold:0",
+        [path],
+    )
 
 
 def _code(path: Path, row: Any) -> tuple[int, Code]:

@@ -21,6 +21,7 @@ from flawsmith.data.layouts.known_areas import KnownAreas
 from flawsmith.data.layouts.masks import MaskHome
 from flawsmith.data.layouts.published import MASKS, Located, PublishedLayout, Sheet, counted
 from flawsmith.data.layouts.shelves import Shelf, images_in
+from flawsmith.data.layouts.small_files import path_in
 from flawsmith.data.layouts.visa_raw import CLASSES, COMBINED, Table, ids_of, read_table, with_kinds
 from flawsmith.data.problems import Problem
 from flawsmith.data.reading import FileSource
@@ -145,15 +146,19 @@ class VisaLayout(PublishedLayout):
         return [*(sample for sample in samples if sample.split != "pool"), *raw], table.problems, notes
 
     def _table(self, tree: Tree, located: Located) -> Table | None:
-        path = tree.root / (located.home.path if located.home else "") / SPLIT_FOLDER / f"{self.protocol}.csv"
-        if path.is_file():
+        tables = located.home.at(SPLIT_FOLDER) if located.home else None
+        path = path_in(tree.root, tables, f"{self.protocol}.csv") if tables else None
+        if path is not None:
             return read_table(path)
         above = tree.root.resolve().parent
         if located.home is None and (above / SPLIT_FOLDER).is_dir():
             told = f"{tree.root} is one product of VisA, whose {SPLIT_FOLDER} lies in {above}; expected that folder: give it"
             raise DataError("E_LAYOUT", f"{told}, with --product {tree.root.resolve().name}", [tree.root])
         if "protocol" in self.model_fields_set:
-            raise DataError("E_LAYOUT", f"{path} is not there; expected the table of the protocol: copy {SPLIT_FOLDER}", [path])
+            told = (
+                f"{tree.root} has no {SPLIT_FOLDER}/{self.protocol}.csv; expected the table of the protocol: copy {SPLIT_FOLDER}"
+            )
+            raise DataError("E_LAYOUT", told, [tree.root])
         return None
 
     def _refuse_protocol(self, tree: Tree, located: Located) -> None:

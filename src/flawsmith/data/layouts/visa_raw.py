@@ -6,6 +6,7 @@ Ids are those of `id2class` in amazon-science/spot-diff, names in lower case wit
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from flawsmith.core.errors import DataError
 from flawsmith.core.progress import track
 from flawsmith.core.samples import UNKNOWN, Sample, SplitName
 from flawsmith.data.layouts.known_areas import KnownAreas
+from flawsmith.data.layouts.small_files import read_small
 from flawsmith.data.problems import Problem
 from flawsmith.data.reading import FileSource, MaskEncoding
 from flawsmith.data.tree import split_suffix
@@ -24,7 +26,6 @@ LABELS = {"normal": "Normal", "anomaly": "Anomaly"}
 
 SPLITS: dict[str, SplitName] = {"train": "train", "test": "test"}
 COLUMNS = ("object", "split", "label", "image", "mask")
-LARGEST_TABLE = 64 * 2**20
 
 _BOARD = "bent melt scratch missing"
 _IDS = {
@@ -88,14 +89,11 @@ def read_table(path: Path) -> Table:
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:
     try:
-        if path.stat().st_size > LARGEST_TABLE:
-            raise ValueError(f"it has more than {LARGEST_TABLE >> 20} MiB")
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise ValueError(f"it has no column {missing[0]}")
-            yield from ({name: row[name] or "" for name in COLUMNS} for row in reader)
+        reader = csv.DictReader(io.StringIO(read_small(path), newline=""), strict=True)
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise ValueError(f"it has no column {missing[0]}")
+        yield from ({name: row[name] or "" for name in COLUMNS} for row in reader)
     except (OSError, ValueError, csv.Error) as error:
         told = getattr(error, "strerror", None) or error
         raise DataError(
