@@ -2,14 +2,21 @@
 
 import importlib.util
 import math
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from flawsmith.core.detector import Prediction
+from flawsmith.core.samples import ArraySource, Region, Sample
 from flawsmith.data import load
+from flawsmith.data.dataset import Dataset
 from flawsmith.inspection.evaluation import Evaluation, evaluate
-from flawsmith.inspection.kinds import logical_and_structural
-from flawsmith.inspection.protocols import Geometry
+from flawsmith.inspection.kinds import classified, logical_and_structural
+from flawsmith.inspection.looking import ImageResult, Look
+from flawsmith.inspection.measuring import Stamp
+from flawsmith.inspection.protocols import HONEST, Geometry
 from flawsmith.inspection.training import train
 from flawsmith.metrics import MetricValue, ProtocolRecord
 from flawsmith.metrics.spro import spro
@@ -80,3 +87,55 @@ def test_saturations_are_areas_of_the_original_images_so_spro_is_measured_there_
     data = load(loco, product="pushpins")
     found = evaluate(train(data, "patchcore", settings=SMALL), data, geometry=Geometry("256"))
     assert not [name for name in found.metrics if name.startswith("pixel_auspro")]
+
+
+def seen(kinds: dict[str, tuple[str, np.ndarray]], regions: dict[str, tuple[Region, ...]] | None = None) -> tuple[Look, Dataset]:
+    """name → (true defect, predicted class map); the truth is the upper half of a 4×4 image, or the regions given."""
+    half = np.zeros((4, 4), bool)
+    half[:2] = True
+    results, masks = [], []
+    for name, (defect, labels) in kinds.items():
+        truth = (regions or {}).get(name, () if defect == "good" else (Region(defect, half),))
+        source = ArraySource(np.zeros((4, 4, 3), np.uint8), truth, name)
+        sample = Sample(f"p/test/{defect}/{name}", "p", defect, "test", name, source)
+        results.append(ImageResult(sample, Prediction(0.0, np.zeros((4, 4), np.float32), labels)))
+        masks.append(None if defect == "good" else sample.mask())
+    samples = tuple(result.sample for result in results)
+    data = Dataset("toy", Path("toy"), "folder", samples, classes={"p": ("crack", "dent")}, combined=frozenset({"both"}))
+    return Look(tuple(results), tuple(masks), tuple(masks), 1.0), data
+
+
+STAMP = Stamp("honest", "abcd", "as given", HONEST)
+CLEAN, CRACK, DENT = np.zeros((4, 4), np.int64), np.zeros((4, 4), np.int64), np.zeros((4, 4), np.int64)
+CRACK[:2], DENT[:2] = 1, 2
+
+
+def test_a_detector_that_names_defects_is_scored_on_their_names() -> None:
+    kinds = {"a": ("good", CLEAN), "b": ("crack", CRACK), "c": ("dent", CRACK), "d": ("both", CRACK)}
+    found = STAMP.on(classified(*seen(kinds), STAMP))
+    assert found["cls_acc"].value == pytest.approx(2 / 3)  # the image of several classes is left out
+    assert found["cls_acc_anomalous"].value == pytest.approx(1 / 2)
+    assert found["cls_miou"].value == pytest.approx((1 + 1 / 2 + 0) / 3)
+    assert found["cls_acc"].record.details["split"] == "abcd"
+
+
+def test_ids_follow_the_names_that_the_detector_gives() -> None:
+    look, data = seen({"a": ("good", CLEAN), "b": ("crack", DENT), "c": ("dent", CRACK)})
+    named = {"good": 0.2, "dent": 0.4, "crack": 0.4}
+    results = tuple(replace(r, prediction=replace(r.prediction, defect_probabilities=named)) for r in look.results)
+    assert classified(replace(look, results=results), data, STAMP)["cls_acc"].value == 1
+
+
+def test_regions_of_other_classes_than_the_images_own_count_as_what_they_are() -> None:
+    left, right = np.zeros((4, 4), bool), np.zeros((4, 4), bool)
+    left[:2, :2], right[:2, 2:] = True, True
+    labels = np.where(left, 1, np.where(right, 2, 0)).astype(np.int64)
+    kinds = {"a": ("good", CLEAN), "b": ("crack", labels)}
+    look, data = seen(kinds, {"b": (Region("crack", left), Region("dent", right))})
+    assert classified(look, data, STAMP)["cls_miou"].value == 1
+
+
+def test_a_detector_without_class_maps_has_no_classification() -> None:
+    look, data = seen({"a": ("good", CLEAN)})
+    bare = tuple(replace(r, prediction=replace(r.prediction, label_map=None)) for r in look.results)
+    assert classified(replace(look, results=bare), data, STAMP) == {}

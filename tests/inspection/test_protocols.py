@@ -50,6 +50,7 @@ def test_every_family_does_what_the_specification_says() -> None:
         assert (g.resolution, g.mask_rule, g.pro_mask_rule, g.image_score, g.pro, g.labels) == TABLE[name], name
     assert FAMILIES.keys() == TABLE.keys()
     assert {name for name, family in FAMILIES.items() if family.geometry.global_minmax} == {"uniadc"}
+    assert "this was not done" in geometry_of("as_released:uniadc", "patchcore").details["classification"]
     assert set(DETECTORS.values()) <= FAMILIES.keys()
 
 

@@ -8,12 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from flawsmith.core.samples import Region
+from flawsmith.core.samples import GOOD, Region
 from flawsmith.data.dataset import Dataset
 from flawsmith.inspection.inspector import Inspector
 from flawsmith.inspection.looking import ImageResult, Look
 from flawsmith.inspection.measuring import Measures, Stamp
+from flawsmith.metrics.classification import class_map, score_classes
 from flawsmith.metrics.records import MetricValue
 from flawsmith.metrics.spro import LIMITS, spro
 
@@ -24,6 +26,7 @@ DERIVED: Mapping[str, str] = {
     "image_auroc_logical": "expected a test set with the defect logical_anomalies, as in MVTec LOCO AD",
     "image_auroc_structural": "expected a test set with the defect structural_anomalies, as in MVTec LOCO AD",
     "image_auroc_mean": "expected a test set with logical_anomalies and structural_anomalies, as in MVTec LOCO AD",
+    **dict.fromkeys(("cls_acc", "cls_miou", "cls_acc_anomalous"), "expected a detector that names the defect"),
     **{f"pixel_auspro@{limit:g}": "expected regions with saturations, as in MVTec LOCO AD, at native size" for limit in LIMITS},
 }
 """Id → what it needs."""
@@ -31,7 +34,64 @@ DERIVED: Mapping[str, str] = {
 
 def measure_kinds(inspector: Inspector, data: Dataset, seen: Look, measures: Measures, stamp: Stamp) -> dict[str, MetricValue]:
     """Those of the `DERIVED` metrics that these data and this detector give, stamped."""
-    return {**logical_and_structural(measures.per_defect), **stamp.on(saturated(seen, stamp))}
+    classes = classified(seen, data, stamp) if inspector.detector.traits.classifies else {}
+    return {**logical_and_structural(measures.per_defect), **stamp.on(saturated(seen, stamp)), **stamp.on(classes)}
+
+
+def classified(seen: Look, data: Dataset, stamp: Stamp) -> dict[str, MetricValue]:
+    """Accuracy and mean IoU of defect classes, from the class maps of a detector that names the defect.
+
+    The ids of a class map are those of the names in `defect_probabilities`, in their order, `good` first; where there are none,
+    those that the data set declares, or its defects in natural order. A defect that the detector does not know comes after them.
+
+    Raises:
+        DataError: as `flawsmith.metrics.classification.score_classes`.
+    """
+    maps = [result.prediction.label_map for result in seen.results]
+    given = [each for each in maps if each is not None]
+    if len(given) < len(maps):
+        return {}
+    scores = score_classes(
+        given,
+        Truths(seen, native=stamp.geometry.side is None, classes=_classes(seen, data)),
+        [result.sample.defect for result in seen.results],
+        classes=_classes(seen, data),
+        combined=data.combined,
+        absent_counts_zero=stamp.geometry.absent_counts_zero,
+        resolution=stamp.geometry.resolution,
+        mask_rule=stamp.geometry.rule_of(stamp.mask_rule),
+        names=[result.sample.source.location for result in seen.results],
+    )
+    return dict(scores.metrics)
+
+
+def _classes(seen: Look, data: Dataset) -> tuple[str, ...]:
+    first = seen.results[0]
+    told = tuple(first.prediction.defect_probabilities or ()) or data.classes.get(first.sample.product) or data.defects()
+    met = (result.sample.defect for result in seen.results)
+    return tuple(name for name in dict.fromkeys((*told, *met)) if name != GOOD and name not in data.combined)
+
+
+class Truths(Sequence[NDArray[Any] | None]):
+    """The class ids of each image's pixels at native size; elsewhere its mask, whose pixels are of the image's own defect.
+
+    Where an image's regions are all of its own defect, its mask says as much and is taken.
+    """
+
+    def __init__(self, seen: Look, *, native: bool, classes: Sequence[str]) -> None:
+        self._seen, self._native, self._classes = seen, native, classes
+
+    def __len__(self) -> int:
+        return len(self._seen.results)
+
+    def __getitem__(self, index: Any) -> Any:
+        sample, mask = self._seen.results[index].sample, self._seen.masks[index]
+        if mask is None or not self._native:
+            return mask
+        regions = sample.source.regions()
+        if all(region.defect == sample.defect or region.defect not in self._classes for region in regions):
+            return mask
+        return class_map([region for region in regions if region.defect in self._classes], mask.shape, self._classes)
 
 
 class Regions(Sequence[tuple[Region, ...] | None]):

@@ -58,7 +58,9 @@ class Geometry:
         pro_mask_rule: mask rule for AUPRO alone; empty: the same as `mask_rule`.
         labels: whether an image is anomalous by its folder or manifest, or by its resized mask.
         blank: whether an anomaly whose mask is empty (once resized) is left out of pixel metrics, or counts as background.
-        global_minmax: classification scales the maps over the whole test set first.
+        global_minmax: classification scales the maps over the whole test set first; our detectors give class maps, not scores of
+            classes, so that this is told, and not done.
+        absent_counts_zero: a class that is neither there nor predicted counts 0 in the mean IoU.
         details: what else the record should say.
     """
 
@@ -70,6 +72,7 @@ class Geometry:
     labels: Labels = "folder"
     blank: Blank = "left out"
     global_minmax: bool = False
+    absent_counts_zero: bool = False
     details: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -185,6 +188,7 @@ FAMILIES: Mapping[str, Family] = {
             pro="uniform-200/max",
             labels="mask",
             global_minmax=True,
+            absent_counts_zero=True,
             selects_on_test=False,
             notes="its test script never calls the AUPRO that it defines; the paper says that the image score is the maximum",
         ),
@@ -261,6 +265,8 @@ def released(family: Family) -> Geometry:
         told.pop("image resize")
     if family.geometry.pro_mask_rule:
         told["mask rule of AUPRO"] = family.geometry.pro_mask_rule
+    if family.geometry.global_minmax:
+        told["classification"] = "the original scales the maps over the whole test set before its threshold; this was not done"
     if family.notes:
         told["note"] = family.notes
     if family.selects_on_test:
