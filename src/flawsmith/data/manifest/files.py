@@ -84,7 +84,7 @@ def _header(path: Path) -> list[str]:
         except csv.Error as error:
             raise refused(path, f"is no CSV file ({error})", "a header of column names", "write it again") from error
     names = [name.strip() for name in names]
-    if not all(names) or any("\n" in name or "\r" in name for name in names):
+    if not names or not all(names) or any("\n" in name or "\r" in name for name in names):
         raise refused(path, "has no header, or one with an empty name", "a first line of column names", "mend it")
     twice = [name for index, name in enumerate(names) if name in names[:index]]
     if twice:

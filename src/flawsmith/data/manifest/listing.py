@@ -211,7 +211,8 @@ class _Reader:
         import pyarrow as pa
 
         texts, codes = distinct(self._cells(column))
-        return pa.array(self._each(column, texts, codes, read), pa.large_string()).take(pa.array(codes))
+        found = [text or None for text in self._each(column, texts, codes, read)]
+        return pa.array(found, pa.large_string()).take(pa.array(codes))
 
     def _each(self, column: str, texts: list[Any], codes: Any, read: Callable[[Any], Any]) -> list[Any]:
         """`read` of every distinct value; what it refuses is remembered with the rows that have it, and becomes an empty text."""

@@ -108,7 +108,7 @@ class Folders:
             inside = folder.resolve(strict=True).is_relative_to(self.real)
             if wanted is None:
                 with os.scandir(folder) as entries:
-                    found = {entry.name: entry.is_symlink() for entry in entries if entry.is_file() and _is_text(entry.name)}
+                    found = {entry.name: entry.is_symlink() for entry in entries if _is_text(entry.name) and _is_file(entry)}
             else:
                 found = {name: (folder / name).is_symlink() for name in wanted if (folder / name).is_file()}
         except (OSError, RuntimeError, ValueError):
@@ -118,6 +118,14 @@ class Folders:
         links = [name for name, linked in found.items() if linked]
         strays = [name for name in links if not (folder / name).resolve().is_relative_to(self.real)]
         return list(found.keys() - set(strays)) if strays else list(found), strays
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a file, or a link that ends at one; not a link in a circle."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def _is_text(name: str) -> bool:
