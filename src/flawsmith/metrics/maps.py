@@ -117,6 +117,7 @@ def score_maps(
     require_pixels: bool = False,
     metrics: Sequence[str] = METRIC_IDS,
     resamples: int = 1000,
+    pixel_resamples: int = 0,
     seed: int = 0,
     engine: str = "auto",
     memory: int = MEMORY_BUDGET,
@@ -144,6 +145,7 @@ def score_maps(
         require_pixels: refuse anomalies without a mask.
         metrics: ids of further metrics of docs/metrics.md, such as `pixel_iou_max`; the standard ones always come along.
         resamples: bootstrap draws behind the 95 % intervals of image metrics; 0: none.
+        pixel_resamples: the same for pixel metrics, of whole images too; maps and masks are read twice more.
         seed: root of those draws.
         engine: how pixels are counted: `sort` (all of them kept, one reading), `anchored` (two readings), `histogram` (one
             reading, a certified interval), or `auto`: the first that suits the number of pixels and the memory (docs/metrics.md).
@@ -175,6 +177,8 @@ def score_maps(
         values["pixel_aupro"] = _variant(pro, data, values["pixel_aupro"].record, protocol)
     for metric in dict.fromkeys(each for each in metrics if each not in METRIC_IDS):
         values[metric] = _extra(metric, data, pixels, protocol)
+    if pixel_resamples:
+        values |= _pixel_intervals(values, data, protocol, pixel_resamples, seed)
     return replace(found, metrics=values)
 
 
@@ -348,6 +352,22 @@ def _pixel_metrics(
             value = replace(value, bounds=pixels.bounds(computes[kind])) if value.defined else value
         values[f"pixel_{kind}"] = value
     return values
+
+
+def _pixel_intervals(
+    values: Mapping[str, MetricValue], data: CheckedSet, protocol: _Protocol, resamples: int, seed: int
+) -> dict[str, MetricValue]:
+    """Defined pixel metrics with intervals over images; a variant of AUPRO has none."""
+    from flawsmith.metrics.pixel_bootstrap import KINDS, bootstrap_pixels
+
+    asked = [key for key in KINDS if key in values and values[key].defined and (key != "pixel_aupro" or protocol.pro == MVTEC)]
+    numbers = {key: values[key].value for key in asked}
+    if not asked:
+        return {}
+    intervals = bootstrap_pixels(
+        data, numbers, connectivity=protocol.connectivity, limit=protocol.fpr_limit, resamples=resamples, seed=seed
+    )
+    return {key: replace(values[key], interval=intervals.get(key)) for key in asked}
 
 
 def _variant(name: str, data: CheckedSet, record: ProtocolRecord, protocol: _Protocol) -> MetricValue:
