@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from flawsmith.data.checks import check
+from flawsmith.data.splits import make_split
 
 
 def codes(root, **options):
@@ -87,6 +88,80 @@ def test_a_partial_known_set_is_a_warning(tmp_path, trees):
     counted = next(problem for problem in report.warnings if problem.code == "W_COUNT")
     assert "good 6/952" in counted.message
     assert "crack 2/57" in counted.message
+
+
+def test_products_that_are_not_there_are_counted_unless_one_is_asked_for(tmp_path, trees):
+    root = trees.mvtec(tmp_path / "mvtec", ["bottle", "cable"]).write()
+    (root / "bottle/test/hole").rename(root / "bottle/test/contamination")
+    (root / "bottle/ground_truth/hole").rename(root / "bottle/ground_truth/contamination")
+    for folder in ("test", "ground_truth"):
+        (root / f"bottle/{folder}/crack").rename(root / f"bottle/{folder}/broken_large")
+        (root / f"cable/{folder}/crack").rename(root / f"cable/{folder}/bent_wire")
+        (root / f"cable/{folder}/hole").rename(root / f"cable/{folder}/missing_wire")
+    report = check(root)
+    assert report.dataset.name == "mvtec"
+    counted = next(problem for problem in report.warnings if problem.code == "W_COUNT")
+    assert "bottle broken_large 3/20" in counted.message
+    assert "screw 0/480" in counted.message
+    alone = next(problem for problem in check(root, product="bottle").warnings if problem.code == "W_COUNT")
+    assert "cable" not in alone.message
+    assert "screw" not in alone.message
+    assert [problem.code for problem in check(root, strict=True).errors] == ["W_COUNT"]
+
+
+def test_groups_are_told_with_what_a_random_split_tears(tmp_path, trees):
+    report = check(
+        trees.mtd(tmp_path / "tiles", [("Free", 100, 6), ("Free", 900, 6), ("Free", 2000, 1), ("Crack", 5000, 2)]).write()
+    )
+    groups = report.groups
+    assert (groups.groups, groups.sizes, groups.mixed) == (4, {6: 2, 1: 1, 2: 1}, 0)
+    split = make_split(report.dataset, "random")
+    sides = {}
+    for sample in report.dataset.samples:
+        sides.setdefault(sample.group, set()).add(split.assignment[sample.id])
+    assert groups.torn == sum(len(places) == 2 for places in sides.values()) > 0
+    tested = split.on(report.dataset, "test")
+    assert (groups.tested, groups.seen) == (len(tested), sum(len(sides[sample.group]) == 2 for sample in tested))
+    assert report.to_json()["groups"]["sizes"][0] == {"images": 6, "groups": 2}
+    assert check(trees.pool(tmp_path / "parts").write()).groups is None
+
+
+def test_masks_under_a_threshold_are_counted_where_it_decides(tmp_path, trees):
+    root = trees.mtd(tmp_path / "tiles", [("Free", 100, 3), ("Crack", 5000, 3)]).write()
+    grey = trees.blob()
+    grey[10, 20:23] = (3, 127, 128)
+    trees.save(root / "MT_Crack/Imgs/exp1_num_5000.png", grey)
+    trees.save(root / "MT_Uneven/Imgs/exp3_num_45042.jpg", trees.texture(77))
+    trees.save(root / "MT_Uneven/Imgs/exp3_num_45042.png", trees.blob(value=0))
+    masks = check(root).masks
+    assert masks.encodings == {"threshold:127": 4}
+    assert [name.rpartition("/")[2] for name in masks.grey] == ["exp1_num_5000.png"]
+    assert [name.rpartition("/")[2] for name in masks.blank] == ["exp3_num_45042.jpg"]
+
+
+def test_soft_labels_are_said_to_count_as_certain(tmp_path, trees):
+    rows = [("0.0", "mono")] * 3 + [("0.3333333333333333", "mono")] * 2 + [("1.0", "mono")]
+    root = trees.elpv(tmp_path / "cells", rows).write()
+    notes = check(root, "elpv:uncertain=soft").notes
+    assert any("2 images have a weight below 1 (from 0.67)" in note and "as certain" in note for note in notes)
+    assert not any("weight below 1" in note for note in check(root).notes)
+
+
+def test_the_split_that_is_looked_at_can_be_chosen(tmp_path, trees):
+    root = trees.mtd(tmp_path / "tiles", [("Free", 100, 6), ("Free", 900, 6), ("Crack", 5000, 2)]).write()
+    report = check(root, split="random:test_share=0.5", seed=3)
+    assert (report.split.policy, report.split.seed) == ("random", 3)
+    assert report.shares() == [{"product": "magnetic_tile", "tested_normals": 0.5, "tested_anomalies": 1.0}]
+    assert report.to_json()["split"]["digest"] == report.split.digest
+    few = check(root, split="mtd-902-50")
+    assert few.split is None
+    assert [problem.code for problem in few.errors] == ["E_FEW"]
+
+
+def test_headers_alone_find_what_needs_no_pixel(tmp_path, trees):
+    root = trees.mvtec(tmp_path / "set", ["bottle"]).write()
+    (root / "bottle/test/good/900.png").symlink_to(root / "bottle/train/good/000.png")
+    assert codes(root, full=False) == {"E_DUPLICATE": 2}
 
 
 def test_a_leak_between_the_folders_sides_is_found(tmp_path, trees):

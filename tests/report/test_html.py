@@ -15,6 +15,7 @@ from flawsmith.inspection.evaluation import Evaluation, ImageResult
 from flawsmith.report.html import (
     comparison_section,
     evaluation_section,
+    promise_of,
     recipe_text,
     synthetic_section,
     warnings_of,
@@ -197,6 +198,10 @@ def test_large_photographs_keep_the_report_small(tmp_path: Path, cases: Any) -> 
 def test_flags_of_the_split_are_warnings_once(evaluation: Evaluation) -> None:
     flagged = replace(evaluation, split={"flags": ["leaks near-duplicates"]}, warnings=("a", "a"))
     assert warnings_of(flagged) == ("a", "The split leaks near-duplicates.")
+    assert promise_of(flagged).endswith("But the split leaks.")
+    third = replace(evaluation, split={"flags": ["leaves some out"]}, warnings=("the split leaves some out", "b"))
+    assert warnings_of(third) == ("b", "The split leaves some out.")
+    assert promise_of(third) == promise_of(replace(evaluation, split={}))
 
 
 def test_recipe_is_readable_and_whole(evaluation: Evaluation) -> None:

@@ -257,7 +257,7 @@ def _prepare(data: Dataset, recipe: TrainingRecipe) -> _Prepared:
     digests = tuple(turned_digest(sample.image()) for sample in track(seen, "noting what is learned from"))
     told = [__version__, recipe.digest(), split.digest, sorted(support.ids), digests, [told.state for _, told in heritages]]
     fingerprint = sha256_bytes(canonical_json(told).encode())
-    warnings = (*split.flags, *few, *leaks.warnings, *dict.fromkeys(before))
+    warnings = (*(f"the split {flag}" for flag in split.flags), *few, *leaks.warnings, *dict.fromkeys(before))
     return _Prepared(detector, fitted, split, support, held_out, warnings, digests, fingerprint)
 
 

@@ -123,13 +123,15 @@ def verdict_blocks(evaluation: Evaluation) -> tuple[Block, ...]:
 def promise_of(evaluation: Evaluation) -> str:
     """What the protocol promises, and what the split takes away from it."""
     promise = PROTOCOLS.get(evaluation.protocol, evaluation.protocol)
-    return f"{promise} But the split leaks." if evaluation.split.get("flags") else promise
+    leaks = any(str(flag).startswith("leaks") for flag in evaluation.split.get("flags", ()))
+    return f"{promise} But the split leaks." if leaks else promise
 
 
 def warnings_of(evaluation: Evaluation) -> tuple[str, ...]:
     """Warnings of the evaluation and flags of its split, each once."""
-    flags = [f"The split {flag}." if not str(flag).endswith(".") else str(flag) for flag in evaluation.split.get("flags", ())]
-    return tuple(dict.fromkeys((*evaluation.warnings, *flags)))
+    told = [str(flag) for flag in evaluation.split.get("flags", ())]
+    others = [warning for warning in evaluation.warnings if warning.removeprefix("the split ") not in told]
+    return tuple(dict.fromkeys((*others, *(flag if flag.endswith(".") else f"The split {flag}." for flag in told))))
 
 
 def _facts(evaluation: Evaluation, counts: Confusion) -> list[Fact]:
