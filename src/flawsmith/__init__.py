@@ -1,6 +1,6 @@
 """Flawsmith: makes the missing defects, trains an inspector on them, and says with numbers which way of making them works.
 
-The public surface is `load`, `synthesize`, `train`, `evaluate` and `metrics`; each is imported when first used.
+The public surface is `load`, `load_folder`, `synthesize`, `train`, `evaluate` and `metrics`; each is imported when first used.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "evaluate", "load", "metrics", "synthesize", "train"]
+__all__ = ["__version__", "evaluate", "load", "load_folder", "metrics", "synthesize", "train"]
 
 _HOMES = {
     "load": ("flawsmith.data", "load"),
+    "load_folder": ("flawsmith.data.anomalib", "load_folder"),
     "synthesize": ("flawsmith.synthesis.sets", "synthesize"),
     "train": ("flawsmith.inspection.training", "train"),
     "evaluate": ("flawsmith.inspection.evaluation", "evaluate"),

@@ -31,6 +31,7 @@ LAYOUTS: Mapping[str, tuple[str, str]] = {
     "wfdd": ("flawsmith.data.layouts.wfdd:WfddLayout", "WFDD, 4 woven fabrics"),
     "mtd": ("flawsmith.data.layouts.mtd:MtdLayout", "magnetic tiles, official folders MT_Free … MT_Uneven"),
     "manifest": ("flawsmith.data.layouts.manifest:ManifestLayout", "a list of images: CSV, Parquet or JSON Lines"),
+    "anomalib": ("flawsmith.data.layouts.anomalib:AnomalibLayout", "folders named one by one, as anomalib's Folder does"),
     "elpv": ("flawsmith.data.layouts.elpv:ElpvLayout", "solar cells, from the package elpv-dataset or a checkout of it"),
     "dtd": ("flawsmith.data.layouts.dtd:DtdLayout", "DTD: textures, which are read by --set METHOD.textures=./dtd alone"),
 }
