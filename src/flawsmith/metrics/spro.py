@@ -97,7 +97,7 @@ class _Unions(Sequence[Any]):
 
 
 def _weighted_pixels(data: CheckedSet, regions: Sequence[Sequence[Region] | None]) -> tuple[NDArray[Any], Floats, int]:
-    """Scores of all regions' pixels with their weights, and the number of regions."""
+    """Scores of the regions' pixels that weigh something, their weights, and the number of regions."""
     scores: list[NDArray[Any]] = [np.empty(0, data.dtype)]
     weights: list[Floats] = [np.empty(0)]
     for i in np.flatnonzero(data.usable & (data.labels == 1)).tolist():
@@ -105,8 +105,10 @@ def _weighted_pixels(data: CheckedSet, regions: Sequence[Sequence[Region] | None
         for region in regions[i] or ():
             inside = np.sort(values[region.mask])[::-1]
             if len(inside):
-                scores.append(inside)
-                weights.append(saturating_weights(len(inside), _saturation(region, len(inside), data.names[i])))
+                weight = saturating_weights(len(inside), _saturation(region, len(inside), data.names[i]))
+                heavy = int(np.count_nonzero(weight))  # the highest ones; between them nothing but false positives changes
+                scores.append(inside[:heavy])
+                weights.append(weight[:heavy])
     return np.concatenate(scores), np.concatenate(weights), len(scores) - 1
 
 
