@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -36,6 +37,15 @@ def test_a_macro_mean_weighs_categories_alike_whatever_their_size() -> None:
     assert mean.value == pytest.approx(0.75)
     assert mean.record.categories == ("bottle", "zipper")
     assert mean.record.images == 234
+
+
+def test_a_mean_of_certified_values_is_certified() -> None:
+    exact = value(0.5, engine="sort (exact)")
+    binned = replace(value(0.7, engine="histogram (certified interval)"), bounds=(0.6, 0.9))
+    mean = macro_mean({"a": exact, "b": binned, "c": exact})
+    assert mean.bounds == pytest.approx((1.6 / 3, 1.9 / 3), abs=1e-15)
+    assert mean.record.engine == "sort (exact), histogram (certified interval)"
+    assert macro_mean({"a": exact, "c": exact}).bounds is None
 
 
 def test_what_is_undefined_is_left_out_and_named() -> None:

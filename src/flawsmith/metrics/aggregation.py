@@ -179,8 +179,23 @@ def _mean(values: Mapping[str, MetricValue], weights: Mapping[str, float], kind:
     if not kept:
         return _undefined(values, kind, allow)
     record = joined_record({name: value.record for name, value in kept.items()}, kind, left_out, allow)
-    mean = float(np.average([value.value for value in kept.values()], weights=[weights[name] for name in kept]))
-    return MetricValue(mean, None, record)
+    shares = [weights[name] for name in kept]
+    mean = float(np.average([value.value for value in kept.values()], weights=shares))
+    return MetricValue(mean, None, replace(record, engine=_engines(kept)), bounds=_mean_bounds(kept, shares))
+
+
+def _engines(values: Mapping[str, MetricValue]) -> str | None:
+    """The engines behind the parts, each once."""
+    return ", ".join(dict.fromkeys(value.record.engine for value in values.values() if value.record.engine)) or None
+
+
+def _mean_bounds(values: Mapping[str, MetricValue], weights: Sequence[float]) -> tuple[float, float] | None:
+    """Certified ends of a mean, those of an exact part being its value; None where all parts are exact."""
+    if all(value.bounds is None for value in values.values()):
+        return None
+    ends = [value.bounds or (value.value, value.value) for value in values.values()]
+    low, high = np.average(ends, axis=0, weights=weights).tolist()
+    return low, high
 
 
 def _undefined(values: Mapping[str, MetricValue], kind: str, allow: Collection[str]) -> MetricValue:
