@@ -15,6 +15,7 @@ ALL = {
     "leaks": ["leaks.py"],
     "synth_at_scale": ["synth_at_scale.py"],
     "pixel_metrics": ["pixel_metrics.py"],
+    "pixel_intervals": ["pixel_intervals.py"],
     "patchcore": ["patchcore.py"],
     "toy_texture": ["toy_texture.py", "patchcore", "memseg", "--seeds", "1"],
 }
