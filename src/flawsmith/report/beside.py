@@ -90,7 +90,9 @@ def _row(values: list[PublishedValue], evaluation: Evaluation, dataset: str) -> 
     first = values[0]
     setting = first.setting.replace("_", " ").replace(";", "; ")
     cells = {value.metric: value for value in values}
-    return Published(first.method, cells, f"{first.where}; {setting}", differences_of(first, evaluation, dataset))
+    told = f"{first.detector or 'several detectors'}, defects by {first.synthesis}"
+    name = told if first.synthesis and not first.method.startswith(first.detector or "several") else first.method
+    return Published(name, cells, f"{first.where}; {setting}", differences_of(first, evaluation, dataset))
 
 
 def differences_of(value: PublishedValue, evaluation: Evaluation, dataset: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from flawsmith.inspection.evaluation import Evaluation
+from flawsmith.inspection.protocols import MVTEC, OWN
 from flawsmith.metrics import score_maps
 from flawsmith.metrics.overlap import FPR_LIMIT
 from flawsmith.report import figures
@@ -62,10 +63,10 @@ def _roc(evaluation: Evaluation, points: Points | None, prefix: str) -> Figure |
     counts = Confusion.of(evaluation.results, evaluation.threshold)
     here = (counts.alarms / counts.normals, counts.found / counts.anomalies)
     titles = ("good parts called defective", "defective parts found")
-    svg = figures.curve(f"{prefix}roc", points, titles, DIAGONAL, point=here)
-    caption = (
-        f"ROC of images, area {_value(evaluation, 'image_auroc')}. The dot is the threshold in use, the dotted line guessing."
-    )
+    own = _is_of_own_scores(evaluation)
+    svg = figures.curve(f"{prefix}roc", points, titles, DIAGONAL, point=here if own else None)
+    dot = "The dot is the threshold in use, the dotted line guessing." if own else "The dotted line is guessing."
+    caption = f"ROC of images, area {_value(evaluation, 'image_auroc')}. {dot}"
     return Figure(svg, caption, f"ROC curve, area {_value(evaluation, 'image_auroc')}")
 
 
@@ -74,7 +75,7 @@ def _precision_recall(evaluation: Evaluation, points: Points | None, prefix: str
         return None
     counts = Confusion.of(evaluation.results, evaluation.threshold)
     called = counts.found + counts.alarms
-    here = (counts.found / counts.anomalies, counts.found / called) if called else None
+    here = (counts.found / counts.anomalies, counts.found / called) if called and _is_of_own_scores(evaluation) else None
     share = counts.anomalies / (counts.anomalies + counts.normals)
     x, y = points
     whole = np.concatenate(([0.0], x)), np.concatenate((y[:1], y))
@@ -90,14 +91,21 @@ def _overlap(evaluation: Evaluation, points: Points | None, prefix: str) -> Figu
     if points is None:
         return None
     record = evaluation.metrics["pixel_aupro"].record if "pixel_aupro" in evaluation.metrics else None
-    limit = (record.fpr_limit if record else None) or FPR_LIMIT
+    usual = record is None or record.curve == MVTEC
+    limit = (record.fpr_limit if record else FPR_LIMIT) or 1.0
     titles = ("share of the background marked", "share of each defect covered")
-    svg = figures.curve(f"{prefix}pro", points, titles, DIAGONAL, limit=limit)
+    svg = figures.curve(f"{prefix}pro", points, titles, DIAGONAL, limit=limit if usual else None)
     value = _value(evaluation, "pixel_aupro")
-    caption = (
-        f"Per-region overlap of pixels; AUPRO {value} is the shaded area divided by {limit}. {decimal(limit / 2)} is guessing."
-    )
+    area = f"AUPRO {value} is the shaded area divided by {limit:g}. {decimal(limit / 2)} is guessing."
+    other = f"AUPRO {value} is of the variant {record.curve if record else MVTEC}, which this curve does not show."
+    caption = f"Per-region overlap of pixels; {area if usual else other}"
     return Figure(svg, caption, f"Per-region overlap curve, AUPRO {value}")
+
+
+def _is_of_own_scores(evaluation: Evaluation) -> bool:
+    """Whether the curves of images are of the scores that the threshold is for."""
+    value = evaluation.metrics.get("image_auroc")
+    return value is None or value.record.image_score in (None, OWN, "given")
 
 
 def _value(evaluation: Evaluation, metric: str) -> str:

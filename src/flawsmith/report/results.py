@@ -222,7 +222,7 @@ def _published_cell(value: PublishedValue | None, records: Sequence[ProtocolReco
 def _name_cell(row: Measured | Published, marks: Mapping[str, int]) -> Cell:
     if isinstance(row, Measured):
         return Cell(row.name, row.note)
-    numbers = " ".join(f"[{marks[text]}]" for text in remarks_of(row))
+    numbers = " ".join(f"[{number}]" for number in sorted(marks[text] for text in remarks_of(row)))
     return Cell(row.name, f"{row.note} {numbers}".strip(), grey=True)
 
 

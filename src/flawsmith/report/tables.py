@@ -116,7 +116,8 @@ def _regions(value: MetricValue) -> Cell | str:
     record = value.record
     if record.connectivity is None:
         return DASH
-    return Cell(f"{record.regions}", f"{record.connectivity}-connected, up to FPR {record.fpr_limit}")
+    end = "the whole curve" if record.fpr_limit is None else f"up to FPR {record.fpr_limit:g}"
+    return Cell(f"{record.regions}", f"{record.connectivity}-connected, {end}")
 
 
 def _images(value: MetricValue) -> Cell:
