@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,33 @@ def test_a_histogram_of_single_scores_is_exact_in_every_bit(case: Case) -> None:
         assert found.bounds(compute) == (compute(exact.steps), compute(exact.steps))
 
 
+MASK = np.array([[1, 0, 0, 0, 0, 0], [0, 1, 0, 0, 1, 1], [0] * 6, [0] * 6], bool)
+SCORE = np.array([[9, 1, 1, 2, 1, 3], [2, 6, 5, 1, 8, 5], [1, 3, 4, 2, 6, 1], [0, 1, 2, 7, 1, 0]], np.float32)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("connectivity", "limit", "expected"),
+    [(8, 0.3, Fraction(5, 6)), (8, 1.0, Fraction(19, 20)), (4, 0.3, Fraction(61, 72)), (4, 1.0, Fraction(229, 240))],
+)
+def test_golden_fractions_of_the_overlap(engine: str, connectivity: int, limit: float, expected: Fraction) -> None:
+    found = score_maps([SCORE], [MASK], connectivity=connectivity, fpr_limit=limit, engine=engine, resamples=0)
+    assert found["pixel_aupro"].value == pytest.approx(float(expected), abs=1e-12)
+    assert found["pixel_auroc"].value == pytest.approx(0.95, abs=1e-12)
+    assert found["pixel_ap"].value == pytest.approx(float(Fraction(111, 140)), abs=1e-12)
+    assert found["pixel_f1max"].value == pytest.approx(8 / 11, abs=1e-12)
+    assert found.thresholds["pixel_f1max"] == 5
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_golden_values_of_the_ranking(engine: str) -> None:
+    scores, mask = np.array([[0.1, 0.4, 0.4, 0.35, 0.8]], np.float32), np.array([[0, 0, 1, 1, 1]], bool)
+    found = score_maps([scores], [mask], engine=engine, resamples=0)
+    expected = [Fraction(3, 4), Fraction(29, 36), Fraction(6, 7)]
+    assert [found[key].value for key in PIXEL[:3]] == pytest.approx([float(each) for each in expected], abs=1e-12)
+    assert found.thresholds["pixel_f1max"] == np.float32(0.35)
+
+
 @dataclass
 class Files:
     """A sequence that reads a file whenever an item is asked for, and remembers how often."""
@@ -229,10 +257,10 @@ def test_a_tolerance_is_kept_where_the_first_histogram_misses_it(tmp_path: Path)
         assert high - low < 1e-3 + 1e-9
         assert last - first > 0.05
     maps = files(tmp_path, case[0], "map")
-    score_maps(maps, case[1], engine="histogram", memory=256 * 2000, resamples=0)  # type: ignore[arg-type]
+    score_maps(maps, case[1], engine="histogram", memory=512 * 2000, resamples=0)  # type: ignore[arg-type]
     assert len(maps.read) > 2
     maps.read.clear()
-    score_maps(maps, case[1], engine="histogram", memory=256 * 2000, tolerance=1, resamples=0)  # type: ignore[arg-type]
+    score_maps(maps, case[1], engine="histogram", memory=512 * 2000, tolerance=1, resamples=0)  # type: ignore[arg-type]
     assert len(maps.read) == 2
 
 

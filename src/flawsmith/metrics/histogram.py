@@ -24,8 +24,9 @@ from flawsmith.metrics.steps import Counts, Scores1D, Steps
 
 MOST_BINS = 1 << 20
 FEWEST_BINS = 1 << 10
-BYTES_PER_BIN = 256
-"""Peak cost of a bin: 41 bytes in the histogram, as many in a chunk's, and both once more while they are merged."""
+BYTES_PER_BIN = 512
+"""Peak cost of a bin: 41 bytes in the histogram, as many in the bins of each chunk, both again while they are merged, and the
+steps made of them with their best and their worst case."""
 
 
 @dataclass(frozen=True, eq=False)

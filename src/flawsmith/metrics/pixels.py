@@ -4,7 +4,7 @@
 |---|---|---|---|
 | `sort` | 1 | every pixel once, 64 bytes per defect pixel | exact |
 | `anchored` | 2 | 64 bytes per defect pixel, a few chunks | exact |
-| `histogram` | 1 | 256 bytes per bin, a few chunks | exact where a bin is one score, else a certified interval |
+| `histogram` | 1 | 512 bytes per bin, a few chunks | exact where a bin is one score, else a certified interval |
 
 `sort` keeps all pixels in sorted chunks until the scores of all defect pixels are known; `anchored` keeps the defect pixels alone
 and reads the maps again to count the others against them; `histogram` keeps counts per bin. The first two give equal bits.
