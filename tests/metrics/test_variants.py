@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from flawsmith.core.errors import BadParameter, UnknownName
+from flawsmith.core.errors import BadParameter, OverBudget, UnknownName
 from flawsmith.metrics import score_maps
 from flawsmith.metrics.testset import CheckedSet, check_set
 from flawsmith.metrics.variants import VARIANTS, variant_area, variant_with_reason
@@ -242,6 +242,19 @@ def test_bad_input_is_refused() -> None:
         variant_area("full", data, limit=1.2)
     with pytest.raises(BadParameter, match="connectivity"):
         variant_area("full", data, connectivity=6)
+
+
+def test_variants_that_sort_the_background_keep_to_the_budget() -> None:
+    data = checked([ROW], [ROW_MASK])
+    for name in VARIANTS.keys() - {"mvtec3d-100", "anomalib<2.3"}:
+        assert variant_area(name, data, memory=1) == variant_area(name, data)
+    for name in ("mvtec3d-100", "anomalib<2.3"):
+        with pytest.raises(OverBudget, match="10 background pixels"):
+            variant_area(name, data, memory=79)
+    assert variant_area("mvtec3d-100", data, memory=80) == variant_area("mvtec3d-100", data)
+    many, marked = np.tile(ROW, (90_000, 1)), np.tile(ROW_MASK, (90_000, 1))
+    with pytest.raises(OverBudget, match="mvtec3d-100"):
+        score_maps([many], [marked], pro="mvtec3d-100", engine="histogram", memory=6_000_000)
 
 
 def test_every_variant_has_a_caution_of_one_line() -> None:

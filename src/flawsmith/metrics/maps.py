@@ -174,7 +174,7 @@ def score_maps(
     found = _scores(data.scores, data.labels, data.image_score, pixels, data.usable, protocol, resamples, seed)
     values = dict(found.metrics)
     if pro != MVTEC:
-        values["pixel_aupro"] = _variant(pro, data, values["pixel_aupro"].record, protocol)
+        values["pixel_aupro"] = _variant(pro, data, values["pixel_aupro"].record, protocol, memory)
     for metric in dict.fromkeys(each for each in metrics if each not in METRIC_IDS):
         values[metric] = _extra(metric, data, pixels, protocol)
     if pixel_resamples:
@@ -370,11 +370,12 @@ def _pixel_intervals(
     return {key: replace(values[key], interval=intervals.get(key)) for key in asked}
 
 
-def _variant(name: str, data: CheckedSet, record: ProtocolRecord, protocol: _Protocol) -> MetricValue:
+def _variant(name: str, data: CheckedSet, record: ProtocolRecord, protocol: _Protocol, memory: int) -> MetricValue:
     """AUPRO of a variant, which reads the maps by itself, whatever the engine."""
     from flawsmith.metrics.variants import variant_with_reason
 
-    value, reason = variant_with_reason(name, data, connectivity=protocol.connectivity, limit=protocol.fpr_limit)
+    options = {"connectivity": protocol.connectivity, "memory": memory}
+    value, reason = variant_with_reason(name, data, limit=protocol.fpr_limit, **options)
     return MetricValue(value, reason, replace(record, engine=None))
 
 

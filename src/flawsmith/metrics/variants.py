@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawsmith.core.arrays import Mask
-from flawsmith.core.errors import UnknownName
+from flawsmith.core.errors import OverBudget, UnknownName
+from flawsmith.metrics.counting import MEMORY_BUDGET
 from flawsmith.metrics.grids import background_of, counts_above, span_of, used_images, weighted_steps
 from flawsmith.metrics.overlap import check_connectivity, check_limit, label_regions, overlap_area
 from flawsmith.metrics.records import Reason
@@ -32,6 +33,9 @@ RANKS = 100
 
 LEVELS = 200
 """Thresholds of the `uniform-200` variants and of `dilated`."""
+
+BYTES_PER_POINT = 100
+"""Peak cost of a point of the curve in `anomalib<2.3`."""
 
 DILATION = 5
 """Side of the square by which `dilated` grows a prediction."""
@@ -55,9 +59,10 @@ class _Case:
     data: CheckedSet
     connectivity: int
     limit: float
+    memory: int
 
 
-def variant_area(name: str, data: CheckedSet, *, connectivity: int = 8, limit: float = 0.3) -> float:
+def variant_area(name: str, data: CheckedSet, *, connectivity: int = 8, limit: float = 0.3, memory: int = MEMORY_BUDGET) -> float:
     """AUPRO as some released code computes it.
 
     Args:
@@ -65,6 +70,7 @@ def variant_area(name: str, data: CheckedSet, *, connectivity: int = 8, limit: f
         data: the checked test set.
         connectivity: 8 or 4 neighbours join pixels to a region; all variants were released with 8.
         limit: end of the curve, share of the background; `full` has none.
+        memory: bytes that sorting the background may take.
 
     Returns:
         The area; `anomalib<2.3` may give more than 1. NaN where it is undefined (see `variant_with_reason`).
@@ -72,19 +78,38 @@ def variant_area(name: str, data: CheckedSet, *, connectivity: int = 8, limit: f
     Raises:
         UnknownName: no such variant.
         BadParameter: connectivity or limit is outside its range.
+        OverBudget: the variant sorts the background, which does not fit `memory`.
     """
-    return variant_with_reason(name, data, connectivity=connectivity, limit=limit)[0]
+    return variant_with_reason(name, data, connectivity=connectivity, limit=limit, memory=memory)[0]
 
 
-def variant_with_reason(name: str, data: CheckedSet, *, connectivity: int = 8, limit: float = 0.3) -> Measured:
+def variant_with_reason(
+    name: str, data: CheckedSet, *, connectivity: int = 8, limit: float = 0.3, memory: int = MEMORY_BUDGET
+) -> Measured:
     """`variant_area`, and why it is NaN: no region, no background, constant maps, too few points below the limit."""
     if name not in VARIANTS:
         raise UnknownName("AUPRO variant", name, ("mvtec", *VARIANTS))
     check_connectivity(connectivity)
     check_limit(limit)
-    case = _Case(data, connectivity, limit)
+    case = _Case(data, connectivity, limit, memory)
     reason = _undefined(case)
-    return (math.nan, reason) if reason is not None else _COMPUTE[name](case)
+    if reason is not None:
+        return math.nan, reason
+    _refuse_over_budget(name, case)
+    return _COMPUTE[name](case)
+
+
+def _refuse_over_budget(name: str, case: _Case) -> None:
+    each = {"mvtec3d-100": 0.0, "anomalib<2.3": BYTES_PER_POINT * case.limit}
+    if name not in each:
+        return
+    count = sum(case.data.pixels(i) - case.data.defect_pixels(i) for i in np.flatnonzero(case.data.usable).tolist())
+    need = int(count * (case.data.dtype.itemsize + each[name]))
+    if need > case.memory:
+        raise OverBudget(
+            f"AUPRO {name} sorts {count:,} background pixels, which takes {need / 2**30:.2f} GiB, and the budget is "
+            f"{case.memory / 2**30:.2f} GiB; raise memory=, or take pro=mvtec"
+        )
 
 
 def _undefined(case: _Case) -> Reason | None:
@@ -227,7 +252,7 @@ def _resampled(case: _Case) -> Measured:
     area is divided by the last sample's rate. Where samples before the last lie beyond the limit, as with coarse scores,
     the area can exceed 1. torchmetrics' sigmoid on maps outside 0…1 is not applied.
 
-    Every region costs a sort of the background within the limit.
+    Every region costs a walk through the background within the limit.
     """
     background = _sorted_background(case)
     regions = list(_region_scores(case))
@@ -250,28 +275,35 @@ class _Ground:
     """The background as far as the curve up to the limit needs it: to the first rate beyond.
 
     Args:
-        scores: the highest, ascending.
+        levels: the highest distinct scores, ascending.
+        rates: share of the background that reaches each.
         floor: the next lower score; -inf where there is none.
-        count: number of all background pixels.
     """
 
-    scores: NDArray[Any]
+    levels: NDArray[Any]
+    rates: Floats
     floor: float
-    count: int
 
     @classmethod
     def of(cls, background: NDArray[Any], limit: float) -> _Ground:
         kept = min(len(background), int(limit * len(background)) + 2)
         first = int(np.searchsorted(background, background[len(background) - kept], "left"))
-        return cls(background[first:], float(background[first - 1]) if first else -math.inf, len(background))
+        levels, places = np.unique(background[first:], return_index=True)
+        floor = float(background[first - 1]) if first else -math.inf
+        return cls(levels, (len(background) - first - places) / len(background), floor)
 
     def roc(self, positives: NDArray[Any]) -> tuple[Floats, Floats]:
         """False and true-positive rates from (0, 0), a point per distinct score above the floor; `positives` ascend."""
-        near = positives[np.searchsorted(positives, self.floor, "right") :]
-        thresholds = np.unique(np.concatenate((near, self.scores)))[::-1]
-        rate = (len(self.scores) - np.searchsorted(self.scores, thresholds, "left")) / self.count
-        found = (len(near) - np.searchsorted(near, thresholds, "left")) / len(positives)
-        return np.concatenate(([0.0], rate)), np.concatenate(([0.0], found))
+        scores, counts = np.unique(positives[np.searchsorted(positives, self.floor, "right") :], return_counts=True)
+        places = np.searchsorted(self.levels, scores, "left")
+        new = self.levels[np.minimum(places, len(self.levels) - 1)] != scores
+        between = places[new]  # scores of the region alone become points between two levels
+        rate = np.insert(self.rates, between, np.append(self.rates, 0.0)[between])
+        gained = np.zeros(len(rate))
+        gained[between + np.arange(len(between))] = counts[new]
+        gained[places[~new] + np.searchsorted(between, places[~new], "right")] = counts[~new]
+        found = np.cumsum(gained[::-1]) / len(positives)
+        return np.append(0.0, rate[::-1]), np.append(0.0, found)
 
 
 def _resampled_roc(rate: Floats, found: Floats, size: int, limit: float) -> tuple[Floats, Floats]:
