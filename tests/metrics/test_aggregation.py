@@ -141,6 +141,12 @@ def test_rounding_explains_one_unit_and_no_more() -> None:
     assert differs_by_more_than_rounding(75.0, [60.0, 90.0], 0.1, weights=[2, 1])
 
 
+def test_certified_ends_are_averaged_with_the_values() -> None:
+    mean = macro_mean({"a": replace(value(0.8), bounds=(0.7, 0.9)), "b": value(0.4)})
+    assert mean.bounds == pytest.approx((0.55, 0.65))
+    assert macro_mean({"a": value(0.8)}).bounds is None
+
+
 def test_a_mean_survives_json() -> None:
     mean = over_runs([macro_mean({"a": value(0.8), "b": value(math.nan)}), macro_mean({"a": value(0.9)})])
     assert MetricValue.from_json(mean.to_json()) == mean

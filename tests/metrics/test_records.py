@@ -65,3 +65,9 @@ def test_inception_scores_of_numbers_of_images_too_far_apart_are_not_compared() 
 def test_lists_of_a_record_survive_json() -> None:
     record = dataclasses.replace(RECORD, categories=("a", "b"), left_out=("c",), runs=5)
     assert ProtocolRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
+
+
+def test_a_detail_with_the_name_of_a_field_hides_no_difference() -> None:
+    one, other = (dataclasses.replace(RECORD, mask_rule=rule, details={"mask_rule": "same"}) for rule in ("any", "nearest"))
+    assert one.differences(other) == ("mask_rule",)
+    assert one.differences(dataclasses.replace(one, details={"mask_rule": "another"})) == ("details.mask_rule",)

@@ -198,6 +198,15 @@ def _mean_bounds(values: Mapping[str, MetricValue], weights: Sequence[float]) ->
     return low, high
 
 
+def _bounds(values: Sequence[MetricValue], weights: Sequence[float]) -> tuple[float, float] | None:
+    """Certified ends of a mean; an exact value is its own ends."""
+    if not any(value.bounds for value in values):
+        return None
+    ends = [value.bounds or (value.value, value.value) for value in values]
+    low, high = np.average(ends, axis=0, weights=weights)
+    return float(low), float(high)
+
+
 def _undefined(values: Mapping[str, MetricValue], kind: str, allow: Collection[str]) -> MetricValue:
     """NaN with the commonest reason; records of what has no number need not agree."""
     reasons = Counter(value.reason for value in values.values() if value.reason)

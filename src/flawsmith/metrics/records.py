@@ -88,10 +88,14 @@ class ProtocolRecord:
         return found / of if of else math.nan
 
     def decisive(self) -> dict[str, Any]:
-        """What must agree before two numbers are compared: the fields, and each of the details by its own name."""
-        values = {key: value for key, value in asdict(self).items() if key not in NOT_DECISIVE}
-        details: dict[str, Any] = values.pop("details")
-        return {**values, **details}
+        """What must agree before two numbers are compared: the fields, and each of the details by its own name.
+
+        A detail that has the name of a field hides none: it is called `details.NAME`.
+        """
+        everything = asdict(self)
+        details: dict[str, Any] = everything.pop("details")
+        values = {key: value for key, value in everything.items() if key not in NOT_DECISIVE}
+        return {**values, **{f"details.{key}" if key in everything else key: text for key, text in details.items()}}
 
     def differences(self, other: ProtocolRecord) -> tuple[str, ...]:
         """Names of the fields and details that forbid a comparison with `other`; empty where it is fair.
