@@ -202,6 +202,10 @@ def test_a_list_says_who_is_trained_on(tmp_path, trees):
     with pytest.raises(DataError, match="cannot be read") as caught:
         make_split(data, "mtd-list:names=/nowhere/list.txt")
     assert caught.value.code == "E_ROOT"
+    with listed.open("wb") as sparse:
+        sparse.truncate(65 << 20)
+    with pytest.raises(DataError, match="more than 64 MiB"):
+        make_split(data, "mtd-list", names=str(listed))
     with pytest.raises(BadParameter, match="mtd-list needs names"):
         make_split(data, "mtd-list")
 

@@ -31,6 +31,9 @@ from flawsmith.core.seeding import Seed
 from flawsmith.data.naming import ends_of, meant_by
 from flawsmith.data.tree import natural_key
 
+LARGEST_LIST = 64 << 20
+"""Bytes of a list of names that are read."""
+
 Place = Literal["train", "val", "test", "dropped"]
 PLACES: tuple[Place, ...] = get_args(Place)
 Option = float | str
@@ -256,6 +259,8 @@ def _named_in(path: Path, samples: Sequence[Sample]) -> list[Sample]:
         DataError: no such list (E_ROOT), names that no sample has (E_SPLIT), or that several have (E_AMBIGUOUS_PAIR).
     """
     try:
+        if path.stat().st_size > LARGEST_LIST:
+            raise ValueError(f"it has more than {LARGEST_LIST >> 20} MiB")
         names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, ValueError) as error:
         raise DataError(
