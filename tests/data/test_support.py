@@ -1,7 +1,6 @@
 """What is learned from within a split: first thirds, the first in file order, seeded draws."""
 
 from collections import Counter
-from dataclasses import replace
 
 import hypothesis.strategies as st
 import pytest
@@ -177,15 +176,6 @@ def test_the_first_in_file_order_are_taken_whatever_the_seed():
         assert not support.ids & ids(split.on(data, "test"))
         assert (split.options["shots"], split.options["defect_shots"]) == ("first:3", "first:2")
         assert split.flags == ()
-
-
-def test_the_order_of_a_published_list_counts_where_the_layout_tells_it():
-    data = dataset({"d": range(12)})
-    ranked = [replace(s, tags={"file_order": str(11 - int(s.id.rpartition("/")[2]))}) for s in data.samples]
-    for samples, first in ((ranked, ["11", "10"]), ([data.samples[-1], *ranked[:-1]], ["11", "0"])):
-        listed = replace(data, samples=tuple(samples))
-        support, _ = support_set(listed, make_split(listed), product="p", defect_shots="first:2")
-        assert stems(support.anomalies) == first
 
 
 def test_seeded_draws_differ_by_seed_and_are_nested():

@@ -29,9 +29,6 @@ class SampleTable(Sequence[Sample]):
         """How the masks of the anomalies are read; empty where no anomaly has one."""
 
 
-FILE_ORDER = "file_order"
-"""Tag of a sample: its place in the list that names it, where a published list's order counts (UniADC's first k lines)."""
-
 ANY_DEFECT = "all defects"
 """In `Dataset.expected`: the anomalies of a product together, where the count of each defect is not published."""
 

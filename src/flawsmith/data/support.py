@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from flawsmith.core.errors import BadParameter, DataError
 from flawsmith.core.samples import Sample, SupportSet
 from flawsmith.core.shots import THIRDS, Shots
-from flawsmith.data.dataset import FILE_ORDER, Dataset
+from flawsmith.data.dataset import Dataset
 from flawsmith.data.fingerprints import turned_digest
 from flawsmith.data.naming import without_suffix
 from flawsmith.data.policies import by_hash
@@ -161,8 +161,7 @@ def _third_of(samples: Sequence[Sample], real: Shots) -> list[Sample]:
 
 
 def draw_anomalies(samples: Sequence[Sample], shots: Shots, seed: int, defect: str) -> list[Sample]:
-    """So many of the anomalies of one kind: in the order of the hash that shots are drawn by, or the first in file order (that
-    of a published list, where the layout tells it).
+    """So many of the anomalies of one kind: in the order of the hash that shots are drawn by, or the first in file order.
 
     Raises:
         DataError: E_FEW: there are fewer.
@@ -181,17 +180,9 @@ def _draw(samples: Sequence[Sample], shots: Shots, seed: int, what: str, option:
             f"{k} {what} were asked for and there are {len(samples)}; expected at most that: lower {option} or add images",
         )
     if shots.first:
-        return _in_file_order(samples)[:k]
+        return list(samples[:k])
     wanted = set(by_hash([sample.id for sample in samples], seed, "shots")[:k])
     return [sample for sample in samples if sample.id in wanted]
-
-
-def _in_file_order(samples: Sequence[Sample]) -> list[Sample]:
-    """As their published list has them, where each carries its place in one; else in the data set's order of names."""
-    places = [sample.tags.get(FILE_ORDER, "") for sample in samples]
-    if not all(place.isdecimal() for place in places):
-        return list(samples)
-    return [sample for _, sample in sorted(zip(map(int, places), samples, strict=True), key=lambda pair: pair[0])]
 
 
 def _without(dataset: Dataset, split: Split, taken: Sequence[_Taken], real: Shots) -> Split:
