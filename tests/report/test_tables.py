@@ -115,6 +115,6 @@ def test_the_protocol_table_says_what_else_decided_a_number_and_what_all_share_o
     record = replace(evaluation.metrics["pixel_ap"].record, protocol="as_released", details={"split": "ab", "selection": "none"})
     other = replace(record, details={"split": "ab"})
     table = protocol_table({"pixel_ap": MetricValue(0.5, None, record), "pixel_auroc": MetricValue(0.5, None, other)})
-    assert column(table, "More") == ["selection none", "–"]
-    assert table.notes == ("All of them: protocol as_released; split ab.",)
+    assert column(table, "More") == ["selection: none", "–"]
+    assert table.notes == ("For all of them – protocol: as_released; split: ab.",)
     assert "More" not in protocol_table({"pixel_ap": MetricValue(0.5, None, record)}).heads

@@ -82,7 +82,7 @@ def protocol_table(metrics: Mapping[str, MetricValue]) -> Table:
     own = {name: _details(value, shared) for name, value in metrics.items()}
     if any(own.values()):
         columns.append(Column("More", lambda item: own[item[0]] or DASH))
-    notes = [f"All of them: {_listed(shared)}."] if shared else []
+    notes = [f"For all of them – {_listed(shared)}."] if shared else []
     return Table.of(list(metrics.items()), columns, notes=notes)
 
 
@@ -98,7 +98,7 @@ def _details(value: MetricValue, shared: Mapping[str, str]) -> str:
 
 
 def _listed(told: Mapping[str, str]) -> str:
-    return "; ".join(f"{name} {text}" for name, text in told.items())
+    return "; ".join(f"{name}: {text}" for name, text in told.items())
 
 
 def chance_of(value: MetricValue) -> str:
