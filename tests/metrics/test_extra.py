@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,10 @@ from numpy.typing import NDArray
 from sklearn.metrics import auc, jaccard_score, precision_recall_curve
 
 from flawsmith.core.errors import BadParameter, UnknownName
-from flawsmith.metrics import METRIC_IDS, MetricValue, score_maps
+from flawsmith.metrics import METRIC_IDS, REASONS, MetricValue, score_maps
+from flawsmith.metrics.extra import EXTRA
+from flawsmith.metrics.reduction import REDUCTIONS
+from flawsmith.metrics.variants import VARIANTS
 
 Maps, Masks = list[NDArray[np.float64]], list[NDArray[np.bool_]]
 
@@ -243,3 +247,10 @@ def test_a_histogram_brackets_the_largest_iou_and_leaves_the_others_exact() -> N
     assert bounds[0] <= exact["pixel_iou_max"].value <= bounds[1]
     for key in set(IDS) - {"pixel_iou_max"}:
         assert rough[key].value == pytest.approx(exact[key].value, abs=1e-12)
+
+
+def test_the_page_tells_of_every_id_variant_and_image_score() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    ids = [*METRIC_IDS, *(key for key in EXTRA if key != "pixel_iou"), "pixel_iou@t", "cls_acc", "cls_miou", "cls_acc_anomalous"]
+    for name in (*ids, "mvtec", *VARIANTS, *REDUCTIONS, *REASONS):
+        assert f"`{name}`" in page, name
