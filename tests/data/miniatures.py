@@ -250,6 +250,82 @@ def dtd(root: Path, classes: Sequence[str] = ("banded", "cracked", "dotted", "gr
     return tree
 
 
+def uniadc(root: Path, products: Mapping[str, Sequence[str]], layout: str) -> Miniature:
+    """UniADC's repack: lists beside images; the values of masks are class ids, and `combined`, the last one, has none of its own.
+
+    The first class is listed with its second image first.
+    """
+    tree = Miniature(root, layout)
+    for number, (product, classes) in enumerate(products.items()):
+        size = ((48, 48), (40, 56))[number % 2]
+        for split in ("train", "test"):
+            lines = []
+            for label, name in ((0, "normal"), *enumerate(classes, 1)):
+                for index in (1, 0) if label == 1 else (0,) if name == "combined" else (0, 1):
+                    image = f"images/{product}/{split}_{name}/{index:03d}.png"
+                    tree.picture(image, (product, split, GOOD if label == 0 else name), size)
+                    line = {"filename": image, "label": label, "label_name": name}
+                    if label:
+                        line["maskname"] = f"images/{product}/{split}_{name}/{index:03d}_mask.png"
+                        ids = [1, 2] if name == "combined" else [label, 1] if label == 2 else [label]
+                        tree.values_of(image, line["maskname"], [(value, classes[value - 1], 6) for value in ids])
+                    lines.append(json.dumps(line))
+            tree.text(f"samples/{split}_{product}.jsonl", "\n".join(lines) + "\n")
+    return tree
+
+
+def mvtec_fs(root: Path) -> Miniature:
+    """MVTec-FS in UniADC's repack."""
+    return uniadc(root, {"bottle": ("broken_large", "contamination"), "wood": ("color", "hole", "combined")}, "mvtec-fs")
+
+
+def wfdd_uniadc(root: Path) -> Miniature:
+    """WFDD in UniADC's repack."""
+    return uniadc(root, {"grey_cloth": ("contaminated", "flecked", "line"), "pink_flower": ("hole", "stain")}, "wfdd-uniadc")
+
+
+FS_IMAGES = {
+    "color/000": [("color", (4, 4, 8))],
+    "hole/000": [("hole", (30, 20, 5)), ("hole", (10, 10, 4))],
+    "combined/000": [("color", (4, 4, 10)), ("hole", (8, 8, 10))],
+    "combined/001": [("hole", (20, 6, 6))],
+}
+"""Folder and stem of an image → its polygons, in the order of drawing: class, (left, top, side) of a square, border included."""
+
+FS_HEADER = (
+    "imageName,imageData,imageHeight,imageWidth,img_id,part,id,img_rel_path,classification_rank,x1,x2,y1,y2,label,rank,points"
+)
+
+
+def mvtec_fs_original(root: Path, tables: bool = True) -> Miniature:
+    """MVTec-FS as its authors distribute it: wood with tables (or with labelme files alone), zipper always with those."""
+    tree = Miniature(root, "mvtec-fs")
+    height, width = 40, 56
+    for product in ("wood", "zipper"):
+        for side, split, table in (("training", "train", "train"), ("testing", "test", "valid")):
+            rows = []
+            for path, polygons in FS_IMAGES.items():
+                image = f"{product}/{side}/{path}.png"
+                kinds = sorted({name for name, _ in polygons})
+                tree.picture(image, (product, split, "combined" if len(kinds) > 1 else kinds[0]), (height, width))
+                ids, shapes = np.zeros((height, width), np.uint8), []
+                for name, (left, top, square) in polygons:
+                    ids[top : top + square, left : left + square] = ("color", "hole").index(name) + 1
+                    right, bottom = left + square - 1, top + square - 1
+                    points = [[left, top], [right, top], [right, bottom], [left, bottom]]
+                    shapes.append({"label": name, "points": points, "shape_type": "polygon"})
+                    row = [f"{path[-3:]}.png", "", height, width, 0, product, len(rows), f"{side}/{path}.png", ""]
+                    rows.append(",".join(map(str, [*row, left, right, top, bottom, name, -1])) + f',"{points}"')
+                tree.truth[image] = ids > 0
+                tree.classed[image] = {name: ids == value for value, name in ((1, "color"), (2, "hole")) if (ids == value).any()}
+                if product == "zipper" or not tables:
+                    told = {"shapes": shapes, "imageHeight": height, "imageWidth": width, "imagePath": f"{path[-3:]}.png"}
+                    tree.text(f"{product}/{side}/{path}.json", json.dumps(told))
+            if tables and product == "wood":
+                tree.text(f"CONFIG/wood_config1/{table}.csv", "\n".join([FS_HEADER, *reversed(rows)]) + "\n")
+    return tree
+
+
 KNOWN = {
     "mvtec": mvtec,
     "mpdd": mpdd,

@@ -15,8 +15,9 @@ LayoutName = Annotated[
     typer.Option(
         "--layout",
         metavar="NAME[:OPTION=VALUE,…]",
-        help="How the folder is read: auto; folder (your own); manifest (a list); as published: mvtec, loco, mvtec3d, visa, "
-        "btad, mpdd, wfdd, mtd, elpv. Options follow, as in visa:protocol=2cls_fewshot.",
+        help="How the folder is read: auto; folder (your own); anomalib (folders named one by one); manifest (a list); as "
+        "published: mvtec, mvtec-fs, mvtec-folders, loco, mvtec3d, visa, btad, mpdd, wfdd, wfdd-uniadc, mtd, elpv. Options "
+        "follow, as in visa:protocol=2cls_fewshot.",
     ),
 ]
 ScaleRule = Annotated[

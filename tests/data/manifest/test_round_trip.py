@@ -27,6 +27,8 @@ PUBLISHED = (
     "visa_2cls_pytorch",
     "visa_ok_ko",
     "visa_seas",
+    "mvtec_fs",
+    "wfdd_uniadc",
 )
 TILES = [("Free", 100, 6), ("Uneven", 1000, 2), ("Crack", 1036, 2)]
 
@@ -35,7 +37,7 @@ def folder(tmp_path, name, trees, miniatures):
     """(folder, layout) of one of the kinds of data there are."""
     root = tmp_path / "data"
     if name in PUBLISHED:
-        miniature = miniatures.KNOWN[name](root)
+        miniature = getattr(miniatures, name)(root)
         miniature.write()
         return miniature.root, miniature.layout
     if name == "pool":
