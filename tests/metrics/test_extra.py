@@ -167,6 +167,15 @@ def test_a_copy_of_the_whole_set_changes_nothing(case: tuple[Maps, Masks]) -> No
 
 @given(small_sets())
 @settings(max_examples=30, deadline=None)
+def test_the_order_of_images_does_not_change_a_bit(case: tuple[Maps, Masks]) -> None:
+    maps, masks = case
+    plain = score_maps(maps, masks, metrics=IDS, resamples=0)
+    turned = score_maps(maps[::-1], masks[::-1], metrics=IDS, resamples=0)
+    assert [turned[key].to_json()["value"] for key in IDS] == [plain[key].to_json()["value"] for key in IDS]
+
+
+@given(small_sets())
+@settings(max_examples=30, deadline=None)
 def test_ranking_metrics_do_not_see_a_strictly_increasing_transform(case: tuple[Maps, Masks]) -> None:
     maps, masks = case
     plain = score_maps(maps, masks, metrics=IDS, resamples=0)

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def oracle_iou(data: CheckedSet) -> float:
     There is at least one anomalous image with a mask.
     """
     best = [_best_of_image(values, mask) for values, mask in used_images(data) if mask is not None]
-    return float(np.mean(best))
+    return math.fsum(best) / len(best)
 
 
 def _best_of_image(values: NDArray[Any], mask: Mask) -> float:
