@@ -198,7 +198,7 @@ def test_several_problems_are_one_line(parts, refused, trees):
 
 
 def test_an_unknown_layout(parts, refused):
-    assert "did you mean folder?" in refused(parts, "--layout", "foldr", code="E_UNKNOWN", exit_code=2)
+    assert "did you mean folder" in refused(parts, "--layout", "foldr", code="E_UNKNOWN", exit_code=2)
     assert "did you mean normal or" in refused(parts, "--layout", "folder:norml=x", code="E_PARAMETER", exit_code=2)
     assert "did you mean parts?" in refused(parts, "--product", "prts", code="E_UNKNOWN", exit_code=2)
 
