@@ -13,6 +13,7 @@ ALL = {
     "blocks": ["blocks.py"],
     "masks": ["masks.py"],
     "leaks": ["leaks.py"],
+    "manifest": ["manifest.py", "--rows", "200000"],
     "synth_at_scale": ["synth_at_scale.py"],
     "pixel_metrics": ["pixel_metrics.py"],
     "pixel_intervals": ["pixel_intervals.py"],
