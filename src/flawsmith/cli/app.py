@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
-from flawsmith.cli import data, demo, evaluate, methods, predict, published, synth, train
+from flawsmith.cli import data, demo, evaluate, methods, predict, published, quality, synth, train
 from flawsmith.cli.output import help_when_bare
 from flawsmith.core.errors import DataError, FlawsmithError
 
@@ -36,6 +36,7 @@ app.command("synth")(synth.synth)
 app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("evaluate")(evaluate.evaluate)
+app.command("quality")(quality.quality)
 app.command("published")(published.published)
 app.command("demo")(demo.demo)
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawsmith.core.errors import BadParameter
+from flawsmith.core.progress import track
 from flawsmith.core.seeding import Seed
 from flawsmith.metrics.lpips import Vector, Vectors, nearest
 
@@ -97,7 +98,9 @@ def mean_pairwise(vectors: Iterable[Vector]) -> tuple[int, float]:
     return n, (2 * spread / (n - 1) if n > 1 else math.nan)
 
 
-def ic_lpips(generated: Vectors, references: Vectors, *, rules: IcRules | None = None, seed: int = 0) -> ClusterSpread:
+def ic_lpips(
+    generated: Vectors, references: Vectors, *, rules: IcRules | None = None, seed: int = 0, label: str = "clusters"
+) -> ClusterSpread:
     """IC-LPIPS of generated pictures around real ones.
 
     Args:
@@ -105,16 +108,24 @@ def ic_lpips(generated: Vectors, references: Vectors, *, rules: IcRules | None =
             do not fit memory) and once for the means.
         rules: None: no cap.
         seed: of the draw under a cap with `random`.
+        label: what to call it where progress is shown.
 
     Raises:
         BadParameter: no references.
     """
     rules = rules or IcRules()
-    return spread_of(generated, nearest(generated, references), len(references), rules=rules, seed=seed)
+    assigned = nearest(generated, references, label)
+    return spread_of(generated, assigned, len(references), rules=rules, seed=seed, label=label)
 
 
 def spread_of(
-    generated: Vectors, assigned: NDArray[np.int64], clusters: int, *, rules: IcRules | None = None, seed: int = 0
+    generated: Vectors,
+    assigned: NDArray[np.int64],
+    clusters: int,
+    *,
+    rules: IcRules | None = None,
+    seed: int = 0,
+    label: str = "spread",
 ) -> ClusterSpread:
     """IC-LPIPS under a given assignment.
 
@@ -122,13 +133,13 @@ def spread_of(
         generated: vectors.
         assigned: cluster of each.
         clusters: their number.
-        rules, seed: as in `ic_lpips`.
+        rules, seed, label: as in `ic_lpips`.
     """
     rules = rules or IcRules()
     rng = Seed(seed).numpy("ic_lpips")
     members = [np.flatnonzero(assigned == cluster) for cluster in range(clusters)]
     kept = [_capped(each, rules, rng) for each in members]
-    spreads = [mean_pairwise(generated[int(i)] for i in each)[1] if len(each) > 1 else math.nan for each in kept]
+    spreads = [mean_pairwise(generated[int(i)] for i in each)[1] if len(each) > 1 else math.nan for each in track(kept, label)]
     found = [value for value in spreads if not math.isnan(value)]
     return ClusterSpread(
         value=math.fsum(found) / len(found) if found else math.nan,

@@ -35,9 +35,7 @@ def check_image(pixels: NDArray[Any], least: int, metric: str) -> Floats:
         size = f"{values.shape[1]}×{values.shape[0]}"
         raise DataError("E_SIZE", f"{metric} got a picture of {size} pixels; expected sides of at least {least}: use larger ones")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise DataError(
-            "E_NOT_FINITE", f"{metric} got pixels that are NaN or infinite; expected finite numbers: check it"
-        )
+        raise DataError("E_NOT_FINITE", f"{metric} got pixels that are NaN or infinite; expected finite numbers: check it")
     return np.ascontiguousarray(values.reshape(*values.shape[:2], -1), np.float64)
 
 

@@ -7,12 +7,14 @@ one long vector per picture. `flawsmith.encoders.perceptual` makes these vectors
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flawsmith.core.errors import BadParameter, DataError
+from flawsmith.core.progress import track
 
 Vector = NDArray[np.floating[Any]]
 
@@ -20,7 +22,10 @@ ROUNDING = 1e-5
 """Share of the lengths by which a distance from float32 products may err: what lies so near to the least is measured again."""
 
 BLOCK = 1 << 28
-"""Bytes of vectors that are looked at together."""
+"""Bytes of references that are looked at together."""
+
+ROWS = 16
+"""Vectors that are compared with a block at once."""
 
 
 class Vectors(Protocol):
@@ -50,12 +55,13 @@ def distance(one: Vector, other: Vector) -> float:
     return found
 
 
-def nearest(vectors: Vectors, references: Vectors) -> NDArray[np.int64]:
+def nearest(vectors: Vectors, references: Vectors, label: str = "nearest") -> NDArray[np.int64]:
     """For each vector the reference at the least distance; the first of equals.
 
     Args:
         vectors: n of them, read once for each block of references that fits 256 MiB.
         references: at least one.
+        label: what to call it where progress is shown.
 
     Raises:
         BadParameter: no references.
@@ -65,20 +71,26 @@ def nearest(vectors: Vectors, references: Vectors) -> NDArray[np.int64]:
     best = np.full(len(vectors), np.inf)
     found = np.zeros(len(vectors), np.int64)
     size = max(1, BLOCK // max(references[0].nbytes, 1))
-    for start in range(0, len(references), size):
-        block = np.stack([references[i] for i in range(start, min(start + size, len(references)))])
-        lengths = np.einsum("ij,ij->i", block, block)
-        for row in range(len(vectors)):
-            place, value = _nearest_in(vectors[row], block, lengths)
+    rows = max(1, min(size, ROWS))
+    starts = [(start, first) for start in range(0, len(references), size) for first in range(0, len(vectors), rows)]
+    block, lengths = np.zeros((0, 0)), np.zeros(0)
+    for start, first in track(starts, label):
+        if first == 0:
+            block = np.stack([references[i] for i in range(start, min(start + size, len(references)))])
+            lengths = np.einsum("ij,ij->i", block, block)
+        batch = np.stack([vectors[i] for i in range(first, min(first + rows, len(vectors)))])
+        for row, (place, value) in enumerate(_nearest_of_each(batch, block, lengths), first):
             if value < best[row]:
                 best[row], found[row] = value, start + place
     return found
 
 
-def _nearest_in(vector: Vector, block: NDArray[Any], lengths: NDArray[Any]) -> tuple[int, float]:
-    own = float(vector @ vector)
-    rough = lengths - 2 * (block @ vector)
-    close = np.flatnonzero(rough <= rough.min() + ROUNDING * (own + float(lengths.max())))
-    exact = [distance(vector, block[i]) for i in close]
-    first = int(np.argmin(exact))
-    return int(close[first]), exact[first]
+def _nearest_of_each(batch: NDArray[Any], block: NDArray[Any], lengths: NDArray[Any]) -> Iterator[tuple[int, float]]:
+    """(place in the block, distance) of each vector's nearest: float32 products find the candidates, float64 decides."""
+    rough = lengths - 2 * (batch @ block.T)
+    slack = ROUNDING * (np.einsum("ij,ij->i", batch, batch) + lengths.max())
+    for vector, row, wide in zip(batch, rough, slack, strict=True):
+        close = np.flatnonzero(row <= row.min() + wide)
+        exact = [distance(vector, block[i]) for i in close]
+        first = int(np.argmin(exact))
+        yield int(close[first]), exact[first]
