@@ -107,8 +107,8 @@ def clean_name(column: str, text: str) -> str:
     name = unicodedata.normalize("NFC", text.strip())
     if not name:
         raise Disagreement(f"has the {column} {text!r}")
-    if "/" in name or len(name) > LONGEST_NAME or any(ord(letter) < 32 for letter in name):
-        raise Disagreement(f"has the {column} {name[:60]!r}, which holds a slash, is no text, or is over {LONGEST_NAME} letters")
+    if name in (".", "..") or "/" in name or len(name) > LONGEST_NAME or any(ord(letter) < 32 for letter in name):
+        raise Disagreement(f"has the {column} {name[:60]!r}, which cannot be part of an id: a slash, no text, or too long")
     return name
 
 

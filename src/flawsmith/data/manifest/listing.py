@@ -61,6 +61,10 @@ VISA_ENCODING = "threshold:0"
 """VisA's masks hold class ids that its CSV does not name; above 0 is a defect."""
 
 
+STRANGE_ID = r"^/|(^|/)\.{0,2}(/|$)|[[:cntrl:]]|^.{1000}"
+"""Ids become names of files elsewhere: no step up, no root, no sign that is not printed, no endless text."""
+
+
 @dataclass(frozen=True)
 class Listing:
     """What a list says.
@@ -303,6 +307,11 @@ class _Reader:
     def _ids(self) -> Texts:
         cells = self._cells("sample_id")
         if cells.null_count < self.rows:
+            import pyarrow.compute as pc
+
+            strange = places(pc.match_substring_regex(cells, STRANGE_ID))
+            if strange.size:
+                self._note("E_LABEL", "has a sample_id that is no id", "product/split/defect/name, as exported: mend it", strange)
             remedy = "one id per image: mend it"
             self._leave_out("E_DUPLICATE", "has the sample_id of another row", remedy, repeated(cells))
         return cells
