@@ -6,7 +6,13 @@ from typing import Annotated
 import typer
 
 DataFolder = Annotated[
-    Path, typer.Argument(metavar="DIR", help="Folder with your images, a list of them (.csv, .parquet, .jsonl), or elpv.", show_default=False, readable=False)
+    Path,
+    typer.Argument(
+        metavar="DIR",
+        help="Folder with your images, a list of them (.csv, .parquet, .jsonl), or elpv.",
+        show_default=False,
+        readable=False,
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 RootSeed = Annotated[int, typer.Option("--seed", help="Root of every random draw.")]
