@@ -144,8 +144,11 @@ def test_references_are_those_that_the_generator_learned_from_where_that_is_know
     shutil.copytree(made, tmp_path / "set")
     header = {"schema_version": 1, "split": {"train": {"weave": {"scratch": ["1", "3"]}}}}
     (tmp_path / "set" / "synth.json").write_text(json.dumps(header))
-    groups, _ = match(read_generated(tmp_path / "set", real), real)
+    groups, notes = match(read_generated(tmp_path / "set", real), real)
     scratch, spot = groups
+    assert [note.partition(";")[0] for note in notes] == [
+        "weave scratch: 2 of the 5 real pictures are those that the generator learned from"
+    ]
     assert [Path(picture.name).stem for picture in scratch.references] == ["1", "3"]
     assert "that the generator learned from" in scratch.reference_rule
     assert len(spot.references) == 3

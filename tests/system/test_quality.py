@@ -65,6 +65,20 @@ def test_a_set_written_without_clean_finds_its_sources_by_their_ids(tiles, tmp_p
     assert 0.7 < float(value) < 1
 
 
+def test_real_defects_that_were_pasted_are_the_centres_of_the_clusters(tiles, tmp_path, capsys):
+    out = tmp_path / "set"
+    shots = ("--synth", "cutpaste_by_mask", "--defect-shots", "1", "-n", "12")
+    assert run(["synth", str(tiles), *shots, "--out", str(out)]) == 0
+    capsys.readouterr()
+    assert quality(out, tiles, "--metric", "ic_lpips", "--extractor", "random-0", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert {kind["defect"] for kind in document["types"]} == {"scratch", "spot", "smear", "stain"}
+    for kind in document["types"]:
+        assert kind["real_rule"] == "the same type"
+        assert kind["counts"]["ic_lpips@random-0"]["cluster_sizes"] == [kind["generated"]]
+    assert sum("1 of the 2 real pictures are those that the generator learned from" in note for note in document["notes"]) == 4
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [

@@ -7,7 +7,7 @@ PRODUCT/DEFECT/pictures, where `good` stands for normals. The real side is any d
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,12 +80,12 @@ class Generated:
 
     Args:
         pictures: (product or None, defect) → pictures.
-        learned_from: product → (defect, stem) of the real anomalies that the generator learned from.
+        learned_from: product → what the generator learned from, as (defect, stem) or by id, among normals perhaps.
         notes: what a reader of results must know.
     """
 
     pictures: Mapping[tuple[str | None, str], tuple[Picture, ...]]
-    learned_from: Mapping[str, frozenset[tuple[str, str]]]
+    learned_from: Mapping[str, frozenset[tuple[str, str] | str]]
     notes: tuple[str, ...]
 
 
@@ -118,7 +118,9 @@ def read_generated(root: Path, data: Dataset, layout: str = AUTO) -> Generated:
     for pair in listing.pairs:
         found[pair.product, pair.defect].append(_of_pair(listing, pair, by_id))
     kept = {key: tuple(pictures) for key, pictures in found.items()}
-    return Generated(kept, listing.real, listing.notes)
+    products = {*listing.real, *listing.trained_on}
+    taught = {name: listing.real.get(name, frozenset()) | listing.trained_on.get(name, frozenset()) for name in products}
+    return Generated(kept, taught, listing.notes)
 
 
 def _of_pair(listing: Listing, pair: Pair, by_id: Mapping[str, Sample]) -> Picture:
@@ -192,6 +194,11 @@ def match(generated: Generated, data: Dataset) -> tuple[list[Group], list[str]]:
         home = homes[product]
         rule, real = _real_of(home, defect, data)
         references, reference_rule = _references(real, generated.learned_from.get(product or home, frozenset()), rule)
+        if references is not real:
+            told = (
+                f"{home} {defect}: {len(references)} of the {len(real)} real pictures are those that the generator learned from"
+            )
+            notes.append(f"{told}; they are among those that it is compared with, and the clusters of ic_lpips lie around them")
         if rule == EVERY_TYPE:
             notes.append(f"{defect} is no type of {home} in {data.name}: it is compared with all {len(real)} anomalies")
         before = groups[home, defect].generated if (home, defect) in groups else ()
@@ -235,9 +242,9 @@ def _real_of(product: str, defect: str, data: Dataset) -> tuple[str, list[Sample
     return (SAME_TYPE, same) if same else (EVERY_TYPE, anomalies)
 
 
-def _references(real: Sequence[Sample], learned: frozenset[tuple[str, str]], rule: str) -> tuple[Sequence[Sample], str]:
+def _references(real: Sequence[Sample], taught: Collection[tuple[str, str] | str], rule: str) -> tuple[Sequence[Sample], str]:
     """The real pictures that the generator learned from; all, where it learned from none or does not say."""
-    known = [sample for sample in real if (sample.defect, sample.id.rpartition("/")[2]) in learned]
+    known = [sample for sample in real if sample.id in taught or (sample.defect, sample.id.rpartition("/")[2]) in taught]
     if known:
         return known, f"those of {rule} that the generator learned from"
     return real, f"all real ones of {rule}, since none is known to have taught the generator"
