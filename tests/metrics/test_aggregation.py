@@ -84,6 +84,62 @@ def test_each_category_has_a_split_of_its_own_and_the_mean_one_digest_of_all() -
     assert one.record.differences(macro_mean({"a": value(0.1, split="11"), "b": value(0.2, split="22")}).record) == ()
 
 
+def of_classes(number: float, classes: str) -> MetricValue:
+    made = value(number, split=classes)
+    return replace(made, record=replace(made.record, details={**made.record.details, "classes": classes}))
+
+
+def test_each_category_has_classes_of_its_own_and_runs_of_one_have_not() -> None:
+    bottle, cable = of_classes(0.9, "hole"), of_classes(0.5, "bent, cut")
+    mean = macro_mean({"bottle": bottle, "cable": cable})
+    assert mean.value == pytest.approx(0.7)
+    assert "mixed" not in mean.record.details
+    other = macro_mean({"bottle": bottle, "cable": of_classes(0.5, "bent")})
+    assert mean.record.differences(other.record) == ("split", "classes")
+    assert mean.record.differences(macro_mean({"bottle": bottle, "cable": cable}).record) == ()
+    with pytest.raises(BadParameter, match="differ in classes"):
+        over_runs([bottle, cable])
+
+
+def test_the_order_of_categories_decides_nothing() -> None:
+    first, second = {"a": value(0.9, split="1"), "b": value(0.5, split="2")}, {"c": value(0.7), "d": value(0.6)}
+    one, other = macro_mean(first), macro_mean(dict(reversed(first.items())))
+    assert (one.record.categories, other.record.categories) == (("a", "b"), ("b", "a"))
+    assert one.record.differences(other.record) == ()
+    assert over_runs([one, other]).value == pytest.approx(0.7)
+    assert one.record.differences(macro_mean(second).record) == ("categories", "split")
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_mean_and_the_value_of_an_only_category_meet_across_data_sets(turned: bool) -> None:
+    means = {"MVTec AD": macro_mean({"bottle": value(0.9), "cable": value(0.7)}), "MTD": value(0.4)}
+    mean = across_datasets(dict(reversed(means.items())) if turned else means)
+    assert mean.value == pytest.approx((15 * 0.8 + 0.4) / 16)
+    assert (mean.record.details, set(mean.record.categories)) == ({"mean": "by number of categories"}, set(means))
+    with pytest.raises(BadParameter, match="differ in categories, mean"):
+        macro_mean(means)
+
+
+def test_what_the_parts_of_a_mean_left_out_is_named_too() -> None:
+    btad = macro_mean({"01": value(0.8), "02": value(math.nan), "03": value(0.7)})
+    mean = across_datasets({"MTD": value(0.9), "BTAD": btad, "MPDD": value(math.nan)})
+    assert mean.value == pytest.approx((0.9 + 3 * 0.75) / 4)
+    assert mean.record.left_out == ("BTAD/02", "MPDD")
+    assert over_runs([btad, btad]).record.left_out == ("run 0/02", "run 1/02")
+
+
+def test_a_first_run_without_a_number_hides_no_category() -> None:
+    runs = [macro_mean({"a": value(math.nan)}), macro_mean({"a": value(0.5)}), macro_mean({"a": value(0.7)})]
+    mean = over_runs(runs)
+    assert (mean.value, mean.record.categories, mean.record.left_out) == (pytest.approx(0.6), ("a",), ("run 0",))
+
+
+def test_a_mean_of_nothing_needs_no_agreement() -> None:
+    records = [ProtocolRecord("inception_score", images=n, details={"resize": str(n)}) for n in (10, 100)]
+    mean = macro_mean({str(k): MetricValue(math.nan, "too_few_samples", record) for k, record in enumerate(records)})
+    assert (mean.reason, mean.record.images) == ("too_few_samples", 110)
+
+
 @pytest.mark.parametrize(("numbers", "expected"), BEST_OF.values(), ids=BEST_OF)
 def test_equation_1_gives_the_values_derived_from_table_iv(numbers: tuple[float, ...], expected: float) -> None:
     mean = across_datasets({name: value(each) for name, each in zip(ASBENCH_CATEGORIES, numbers, strict=True)})

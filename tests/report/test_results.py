@@ -97,7 +97,7 @@ def test_averages_are_taken_again_and_a_printed_one_that_differs_is_told() -> No
     values = {"tile": {"image_auroc": image(0.8)}, "wood": {"image_auroc": image(0.9)}, "grid": {"image_auroc": image(math.nan)}}
     table = category_table(values, metrics=["image_auroc"], printed={"image_auroc": 0.87})
     last = cells(table, "Image AUROC")[-1]
-    assert (last.text, last.note) == ("0.850", "1 of 3 left out: grid")
+    assert (last.text, last.note) == ("0.850", "1 left out: grid")
     assert table.notes == ("Image AUROC: 0.87 is printed as the average, these rows give 0.8500",)
     assert category_table(values, metrics=["image_auroc"], printed={"image_auroc": 0.851}).notes == ()
 
@@ -110,7 +110,7 @@ def test_a_mean_over_runs_shows_its_spread_and_one_run_does_not() -> None:
 def test_notes_of_a_cell_stand_side_by_side() -> None:
     mean = macro_mean({"a": image(0.8), "b": image(math.nan)})
     cell = metric_cell(replace(mean, interval=Interval(0.7, 0.9), bounds=(0.79, 0.81)))
-    assert cell.note == "0.700–0.900; certified 0.790–0.810; 1 of 2 left out: b"
+    assert cell.note == "0.700–0.900; certified 0.790–0.810; 1 left out: b"
 
 
 def test_the_head_of_aupro_tells_its_variant() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +24,9 @@ ASBENCH_CATEGORIES: Mapping[str, int] = {"MVTec AD": 15, "BTAD": 3, "VisA": 12, 
 COUNTED = ("images", "normals", "anomalies", "pixels", "positive_pixels", "regions", "excluded")
 MEAN = "mean"
 """The detail that says what a mean is over."""
+
+OF_A_CATEGORY = frozenset({SPLIT, "classes"})
+"""Details that every category has of its own; a mean over categories holds one digest of them all."""
 
 
 def macro_mean(values: Mapping[str, MetricValue], *, allow: Collection[str] = ()) -> MetricValue:
@@ -39,7 +42,7 @@ def macro_mean(values: Mapping[str, MetricValue], *, allow: Collection[str] = ()
     Raises:
         BadParameter: no category, or two that were measured differently.
     """
-    return _mean(values, dict.fromkeys(values, 1.0), "macro", allow)
+    return _mean(values, dict.fromkeys(values, 1.0), "macro", allow, OF_A_CATEGORY)
 
 
 def across_datasets(
@@ -47,10 +50,11 @@ def across_datasets(
 ) -> MetricValue:
     """ASBench's eq. 1: the mean over data sets, each weighted by its number of categories.
 
-    Equal to the mean over all categories of all data sets.
+    Equal to the mean over all categories of all data sets, where no category was left out; a data set that lacks some keeps its
+    weight, and they are named.
 
     Args:
-        values: by data set, the mean over its categories.
+        values: by data set, the mean over its categories, or the value of its only one.
         sizes: data set → number of categories.
         allow: names of fields that may differ all the same; what the means are over differs anyway.
 
@@ -60,7 +64,8 @@ def across_datasets(
     for name in values:
         if (size := sizes.get(name, 0)) < 1:
             raise BadParameter(f"the number of categories of {name!r} is {size}; expected at least 1: give it in sizes")
-    return _mean(values, {name: float(sizes[name]) for name in values}, "by number of categories", {*allow, "categories"})
+    weights = {name: float(sizes[name]) for name in values}
+    return _mean(values, weights, "by number of categories", allow, {*OF_A_CATEGORY, "categories", MEAN})
 
 
 def over_runs(values: Sequence[MetricValue], *, allow: Collection[str] = ()) -> MetricValue:
@@ -71,8 +76,9 @@ def over_runs(values: Sequence[MetricValue], *, allow: Collection[str] = ()) -> 
     """
     named = {f"run {number}": value for number, value in enumerate(values)}
     kept = [value.value for value in values if _counts(value)]
-    mean = _mean(named, dict.fromkeys(named, 1.0), "", {*allow, SPLIT})
-    record = replace(mean.record, categories=_common(value.record.categories for value in values), runs=len(kept))
+    mean = _mean(named, dict.fromkeys(named, 1.0), "", allow, {SPLIT})
+    categories = next((value.record.categories for value in values if _counts(value)), ())
+    record = replace(mean.record, categories=categories, runs=len(kept))
     return replace(mean, record=record, std=float(np.std(kept, ddof=1)) if len(kept) > 1 else None)
 
 
@@ -129,59 +135,68 @@ def differs_by_more_than_rounding(printed: float, parts: Sequence[float], unit: 
     return bool(abs(printed - np.average(parts, weights=weights or None)) > unit * (1 + 1e-9))
 
 
-def joined_record(
-    records: Mapping[str, ProtocolRecord], kind: str, left_out: Collection[str] = (), allow: Collection[str] = ()
+def _joined_record(
+    records: Mapping[str, ProtocolRecord], kind: str, left_out: Collection[str], allow: Collection[str], natural: Collection[str]
 ) -> ProtocolRecord:
     """The record of a mean: what all agree in, the counts added up, the names of the parts.
 
     Args:
         records: by part.
         kind: what the mean is over; empty: not said.
-        left_out: parts without a number.
-        allow: fields that may differ; the split, which always belongs to one category, is among them where the parts are.
+        left_out: what has no number.
+        allow: fields that may differ; the record says so.
+        natural: fields that differ between the parts by their nature.
 
     Raises:
-        BadParameter: they differ in a field that is not allowed.
+        BadParameter: they differ in a field that is neither allowed nor natural.
     """
     names = list(records)
     first = records[names[0]]
     differing: set[str] = set()
     for name in names[1:]:
         found = set(first.differences(records[name]))
-        if forbidden := found - {*allow, SPLIT}:
+        if forbidden := found - {*allow, *natural}:
             raise BadParameter(
                 f"{first.metric} of {names[0]!r} and of {name!r} differ in {', '.join(sorted(forbidden))}; expected one protocol "
                 "in a mean: measure them alike"
             )
         differing |= found
-    details = {key: _joined(key, records) for key in first.details}
+    keys = dict.fromkeys(key for record in records.values() for key in record.details)
+    details = {key: _joined(key, records) for key in keys}
     if kind:
         details[MEAN] = kind
-    if told := sorted(differing & set(allow) - {SPLIT, "categories"} - COUNTS):
+    if told := sorted(differing & set(allow) - set(natural) - COUNTS):
         details["mixed"] = ", ".join(told)
     counts = {name: sum(getattr(record, name) for record in records.values()) for name in COUNTED}
     return replace(first, details=details, categories=tuple(names), left_out=tuple(left_out), **counts)
 
 
 def _joined(key: str, records: Mapping[str, ProtocolRecord]) -> str:
-    """A detail that all share, or for splits the digest of the digests."""
+    """A detail that all share, or one digest of what each category has of its own."""
     told = {name: record.details.get(key, "") for name, record in records.items()}
     if len(set(told.values())) == 1:
         return next(iter(told.values()))
-    return hashlib.sha256(repr(sorted(told.items())).encode()).hexdigest() if key == SPLIT else "differs"
+    return hashlib.sha256(repr(sorted(told.items())).encode()).hexdigest() if key in OF_A_CATEGORY else "differs"
 
 
-def _mean(values: Mapping[str, MetricValue], weights: Mapping[str, float], kind: str, allow: Collection[str]) -> MetricValue:
+def _mean(
+    values: Mapping[str, MetricValue], weights: Mapping[str, float], kind: str, allow: Collection[str], natural: Collection[str]
+) -> MetricValue:
     if not values:
         raise BadParameter("there are no values; expected at least one to take the mean of")
     kept = {name: value for name, value in values.items() if _counts(value)}
-    left_out = [name for name in values if name not in kept]
     if not kept:
-        return _undefined(values, kind, allow)
-    record = joined_record({name: value.record for name, value in kept.items()}, kind, left_out, allow)
+        return _undefined(values, kind, allow, natural)
+    record = _joined_record({name: value.record for name, value in kept.items()}, kind, _left_out(values), allow, natural)
     shares = [weights[name] for name in kept]
     mean = float(np.average([value.value for value in kept.values()], weights=shares))
     return MetricValue(mean, None, replace(record, engine=_engines(kept)), bounds=_mean_bounds(kept, shares))
+
+
+def _left_out(values: Mapping[str, MetricValue]) -> list[str]:
+    """The parts without a number, and what the others left out themselves, as `BTAD/02`."""
+    inner = {name: [f"{name}/{part}" for part in value.record.left_out] for name, value in values.items()}
+    return [told for name, value in values.items() for told in (inner[name] if _counts(value) else [name])]
 
 
 def _engines(values: Mapping[str, MetricValue]) -> str | None:
@@ -198,21 +213,12 @@ def _mean_bounds(values: Mapping[str, MetricValue], weights: Sequence[float]) ->
     return low, high
 
 
-def _bounds(values: Sequence[MetricValue], weights: Sequence[float]) -> tuple[float, float] | None:
-    """Certified ends of a mean; an exact value is its own ends."""
-    if not any(value.bounds for value in values):
-        return None
-    ends = [value.bounds or (value.value, value.value) for value in values]
-    low, high = np.average(ends, axis=0, weights=weights)
-    return float(low), float(high)
-
-
-def _undefined(values: Mapping[str, MetricValue], kind: str, allow: Collection[str]) -> MetricValue:
+def _undefined(values: Mapping[str, MetricValue], kind: str, allow: Collection[str], natural: Collection[str]) -> MetricValue:
     """NaN with the commonest reason; records of what has no number need not agree."""
     reasons = Counter(value.reason for value in values.values() if value.reason)
     reason = reasons.most_common(1)[0][0] if reasons else "too_few_samples"
     records = {name: value.record for name, value in values.items()}
-    record = joined_record(records, kind, list(values), {*allow, *_everything(values)})
+    record = _joined_record(records, kind, list(values), {*allow, *_everything(values), *COUNTS}, natural)
     return MetricValue(math.nan, reason, replace(record, categories=()))
 
 
@@ -223,7 +229,3 @@ def _counts(value: MetricValue) -> bool:
 
 def _everything(values: Mapping[str, MetricValue]) -> set[str]:
     return {key for value in values.values() for key in value.record.decisive()}
-
-
-def _common(categories: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    return next(iter(categories))

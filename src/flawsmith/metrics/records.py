@@ -50,11 +50,11 @@ class ProtocolRecord:
         feature_extractor: network behind an image-quality metric; None: there is none.
         protocol: `honest`, or `as_released`: what the original code did, to compare with its published numbers.
         details: whatever else decides the number, by name (pairing, resize, subset size, …); values are short texts.
-        categories: for a mean over categories (or data sets), those that took part, in order; empty: of one category.
+        categories: for a mean over categories (or data sets), those that took part; their order decides nothing; empty: of one.
         images, normals, anomalies: number of images that took part.
         pixels, positive_pixels, regions: number of pixels, of those on a defect, and of regions; 0 at image level.
         excluded: anomalous images left out because their mask is missing or empty.
-        left_out: categories or runs that a mean left out because they have no number.
+        left_out: categories or runs that a mean left out because they have no number; those of its parts as `BTAD/02`.
         runs: how many trainings a mean is over.
         engine: how pixels were counted, exactly or with a certified interval (`MetricValue.bounds`); None: no pixels in it.
     """
@@ -95,6 +95,7 @@ class ProtocolRecord:
         everything = asdict(self)
         details: dict[str, Any] = everything.pop("details")
         values = {key: value for key, value in everything.items() if key not in NOT_DECISIVE}
+        values["categories"] = tuple(sorted(self.categories))
         return {**values, **{f"details.{key}" if key in everything else key: text for key, text in details.items()}}
 
     def differences(self, other: ProtocolRecord) -> tuple[str, ...]:

@@ -132,11 +132,8 @@ def metric_cell(value: MetricValue | None) -> Cell:
 
 
 def left_out_of(record: ProtocolRecord) -> str:
-    """How many categories or runs a mean left out, and which."""
-    if not record.left_out:
-        return ""
-    whole = len(record.left_out) + (len(record.categories) or record.runs)
-    return f"{len(record.left_out)} of {whole} left out: {', '.join(record.left_out)}"
+    """How many parts a mean left out, and which; parts of its parts are among them, so there is no one total to be told."""
+    return f"{len(record.left_out)} left out: {', '.join(record.left_out)}" if record.left_out else ""
 
 
 def head_of(metric: str, records: Sequence[ProtocolRecord]) -> str:
