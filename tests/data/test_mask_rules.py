@@ -12,7 +12,7 @@ from PIL import Image
 
 from flawsmith.core.errors import BadParameter, NoPixelTruth, UnknownName
 from flawsmith.core.samples import ArraySource, Region, Sample
-from flawsmith.data.reading import FileSource, MaskEncoding
+from flawsmith.data.reading import Code, FileSource, MaskEncoding
 from flawsmith.data.resize import MASK_RULES, mask_as, resize_mask_as
 
 SHRINKING = ("truncate", "truncate-bicubic")
@@ -203,6 +203,37 @@ def test_the_default_takes_the_data_sets_rule_and_parity_takes_the_file(folder):
     assert mask_as(grey, (2, 4)).astype(int).tolist() == [[0, 0, 1, 1], [0, 0, 0, 0]]
     assert mask_as(grey, (2, 4), "nearest").astype(int).tolist() == [[1, 1, 1, 1], [0, 0, 0, 0]]
     assert mask_as(grey, (2, 4), "truncate").astype(int).tolist() == [[0, 0, 0, 1], [0, 0, 0, 0]]
+
+
+DENT = Code("dent", 1, True)
+ENCODINGS = {
+    "binary": (MaskEncoding(), 255),
+    "threshold": (MaskEncoding("threshold", 127), 254),
+    "class_id": (MaskEncoding("class_id", classes={"dent": 1, "scratch": 2}), 1),
+    "coded": (MaskEncoding("coded", codes={250: DENT}), 250),
+}
+"""Kind → the encoding, and a value that is its defect."""
+
+
+@pytest.mark.parametrize("rule", MASK_RULES)
+@pytest.mark.parametrize("kind", ENCODINGS)
+def test_every_encoding_keeps_its_truth_under_every_rule(rule, kind, tmp_path):
+    """Truncation takes grey values, which released code has seen, and no class ids and codes, which it has not."""
+    encoding, value = ENCODINGS[kind]
+    values = np.zeros((8, 8), np.uint8)
+    values[2:6, 2:6] = value
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "image.png")
+    Image.fromarray(values).save(tmp_path / "mask.png")
+    found = mask_as(sample(FileSource(tmp_path, "image.png", "dent", ("mask.png",), encoding)), (8, 8), rule)
+    taken = kind == "threshold" and rule.startswith("truncate")
+    assert np.array_equal(found, (values > 0) & (not taken))
+
+
+def test_class_ids_and_codes_of_several_files_are_one_mask_of_0_and_255(folder):
+    codes = dict.fromkeys((1, 7, 9, 254, 255), DENT)
+    for encoding in (MaskEncoding("coded", codes=codes), MaskEncoding("class_id", classes={"dent": 1})):
+        both = FileSource(folder, "image.png", "dent", ("mask.png", "more.png"), encoding)
+        assert both.mask_values().tolist() == [[255] * 4, [0, 0, 0, 255]]
 
 
 @pytest.mark.parametrize("rule", MASK_RULES)

@@ -1,4 +1,5 @@
 import json
+import struct
 from contextlib import suppress
 
 import hypothesis.strategies as st
@@ -9,7 +10,16 @@ from PIL import Image
 
 from flawsmith.core.errors import DataError, NoPixelTruth
 from flawsmith.data.headers import read_header
-from flawsmith.data.reading import BINARY, FileSource, MaskEncoding, binary_mask, read_image, read_mask_values
+from flawsmith.data.reading import (
+    BINARY,
+    FileSource,
+    MaskEncoding,
+    Scale,
+    binary_mask,
+    read_deep,
+    read_image,
+    read_mask_values,
+)
 
 
 def refused(code, call, *args):
@@ -111,6 +121,88 @@ def test_the_exif_orientation_is_applied(tmp_path, trees, orientation, suffix):
     assert read_header(path).size == expected.shape[:2]
 
 
+def as_shown(pixels, orientation):
+    """EXIF 2.32, table 6: which way row 0 and column 0 of the file point."""
+    turns = (
+        lambda a: a,
+        lambda a: a[:, ::-1],
+        lambda a: a[::-1, ::-1],
+        lambda a: a[::-1],
+        lambda a: a.swapaxes(0, 1),
+        lambda a: np.rot90(a, -1),
+        lambda a: a[::-1, ::-1].swapaxes(0, 1),
+        lambda a: np.rot90(a),
+    )
+    return turns[orientation - 1](pixels)
+
+
+def deep_colour_tiff(path, pixels, orientation):
+    """TIFF 6.0 of uint16 H×W×3 in one strip; Pillow writes none."""
+    height, width, _ = pixels.shape
+    data = pixels.astype("<u2").tobytes()
+    bits, strip = 8 + 2 + 10 * 12 + 4, 8 + 2 + 10 * 12 + 4 + 6
+    short, long = 3, 4
+    entries = [
+        *((256, short, 1, width), (257, short, 1, height), (258, short, 3, bits), (259, short, 1, 1), (262, short, 1, 2)),
+        *((273, long, 1, strip), (274, short, 1, orientation), (277, short, 1, 3), (278, short, 1, height)),
+        (279, long, 1, len(data)),
+    ]
+    table = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    path.write_bytes(struct.pack("<2sHIH", b"II", 42, 8, 10) + table + struct.pack("<IHHH", 0, 16, 16, 16) + data)
+    return path
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize("kind", ["grey", "colour", "deep"])
+def test_orientation_turns_pixels_once(tmp_path, trees, orientation, suffix, compression, kind):
+    """Pillow turns TIFFs itself, and nothing else; in some forms of TIFF it would scramble them."""
+    pixels = trees.texture(8)
+    stored = {"colour": pixels, "grey": pixels[..., 0], "deep": pixels[..., 0].astype(np.uint16) * 257}[kind]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"compression": compression} if compression and suffix == ".tif" else {}
+    path = trees.save(tmp_path / f"a{suffix}", stored, exif=exif, **options)
+    scale = Scale(0, 65535) if kind == "deep" else None
+    expected = as_shown(pixels if kind == "colour" else np.repeat(pixels[..., :1], 3, axis=2), orientation)
+    assert np.array_equal(read_image(path, scale), expected)
+    header = read_header(path)
+    assert header.size == expected.shape[:2]
+    assert (header.height, header.width) == pixels.shape[:2]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_turns_deep_colour_once(tmp_path, trees, orientation):
+    deep = trees.texture(8).astype(np.uint16) * 257 + 3
+    path = deep_colour_tiff(tmp_path / "a.tif", deep, orientation)
+    assert read_header(path).deep
+    assert np.array_equal(read_deep(path), as_shown(deep, orientation))
+    assert read_header(path).size == as_shown(deep, orientation).shape[:2]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_masks_are_read_as_stored_or_refused(tmp_path, trees, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    mask = trees.blob()
+    assert np.array_equal(read_mask_values(trees.save(tmp_path / "a.png", mask, exif=exif)), mask)
+    turned = trees.save(tmp_path / "a.tif", mask, exif=exif)
+    if orientation == 1:
+        assert np.array_equal(read_mask_values(turned), mask)
+    else:
+        assert f"orientation tag ({orientation})" in refused("E_MODE", read_mask_values, turned)
+
+
+def test_an_image_that_pillow_does_not_open_is_told_as_that(tmp_path, trees, monkeypatch):
+    path = trees.save(tmp_path / "a.png", trees.texture(8))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+    for call in (read_header, read_image, read_mask_values):
+        told = refused("E_MODE", call, path)
+        assert "more than 1000 pixels" in told
+        assert "cut it into parts or scale it down" in told
+
+
 def test_masks_of_wrong_kinds_are_refused(tmp_path, trees):
     mask = trees.blob()
     assert "JPEG" in refused("E_MODE", read_mask_values, trees.save(tmp_path / "a.jpg", mask))
@@ -120,6 +212,10 @@ def test_masks_of_wrong_kinds_are_refused(tmp_path, trees):
     assert "palette" in refused("E_MODE", read_mask_values, tmp_path / "c.png")
     colour = np.dstack([mask, mask, mask * 0])
     assert "coloured" in refused("E_MODE", read_mask_values, trees.save(tmp_path / "d.png", colour))
+    assert "compressed like one" in refused("E_MODE", read_mask_values, trees.save(tmp_path / "e.tif", mask, compression="jpeg"))
+    for suffix in (".tif", ".png"):
+        pages = trees.save(tmp_path / f"f{suffix}", mask, save_all=True, append_images=[Image.fromarray(255 - mask)])
+        assert "holds 2 pictures" in refused("E_MODE", read_mask_values, pages)
 
 
 def test_masks_of_every_right_kind_agree(tmp_path, trees):

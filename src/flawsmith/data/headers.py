@@ -12,6 +12,7 @@ from pathlib import Path
 
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
+from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 
 from flawsmith.core.errors import DataError
 
@@ -26,12 +27,15 @@ UNDECODABLE = (
     IndexError,
     struct.error,
     zlib.error,
-    Pillow.DecompressionBombError,
 )
 """What Pillow raises on files that are no whole pictures."""
 
 TURNED = frozenset({5, 6, 7, 8})
 """EXIF orientations that exchange height and width."""
+
+LOSSY = frozenset({"JPEG", "MPO"})
+LOSSY_IN_TIFF = frozenset({"jpeg", "tiff_jpeg", "webp"})
+"""Pillow's names of the compressions of a TIFF that change values."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class Header:
         format: Pillow's name of the content, whatever the suffix.
         deep: more than 8 bits per channel.
         orientation: EXIF orientation, 1…8; 1 is upright.
+        lossy: compressed so that values change.
     """
 
     height: int
@@ -52,6 +57,7 @@ class Header:
     format: str
     deep: bool
     orientation: int
+    lossy: bool
 
     @property
     def size(self) -> tuple[int, int]:
@@ -64,7 +70,7 @@ def read_header(path: Path) -> Header:
     """Read the header alone.
 
     Raises:
-        DataError: E_CORRUPT.
+        DataError: E_CORRUPT; E_MODE: more pixels than Pillow opens.
     """
     with opened(path) as picture:
         return header_of(picture)
@@ -73,7 +79,15 @@ def read_header(path: Path) -> Header:
 def header_of(picture: Pillow.Image) -> Header:
     """The header of an opened picture whose pixels were not read yet."""
     mode, kind = picture.mode, picture.format or ""
-    return Header(picture.height, picture.width, mode, kind, _is_deep(picture), _orientation(picture))
+    lossy = kind in LOSSY or (kind == "TIFF" and picture.info.get("compression") in LOSSY_IN_TIFF)
+    return Header(*_stored_size(picture), mode, kind, _is_deep(picture), orientation_of(picture), lossy)
+
+
+def _stored_size(picture: Pillow.Image) -> tuple[int, int]:
+    """(H, W) as in the file: newer versions of Pillow tell the upright size of a TIFF."""
+    if isinstance(picture, TiffImageFile):
+        return picture.tag_v2[IMAGELENGTH], picture.tag_v2[IMAGEWIDTH]
+    return picture.height, picture.width
 
 
 def _is_deep(picture: Pillow.Image) -> bool:
@@ -86,7 +100,8 @@ def _is_deep(picture: Pillow.Image) -> bool:
     )
 
 
-def _orientation(picture: Pillow.Image) -> int:
+def orientation_of(picture: Pillow.Image) -> int:
+    """How its pixels still have to be turned; 1 for a TIFF that Pillow has turned as it decoded it."""
     if picture.format == "PNG" and "exif" not in picture.info:
         return 1
     value = picture.getexif().get(ORIENTATION, 1)
@@ -98,17 +113,25 @@ def opened(path: Path) -> Iterator[Pillow.Image]:
     """An opened picture; whatever goes wrong while it is used becomes one `DataError`.
 
     Raises:
-        DataError: E_CORRUPT: missing, zero bytes, truncated, or no picture at all.
+        DataError: E_CORRUPT: missing, zero bytes, truncated, or no picture at all; E_MODE: more pixels than Pillow opens.
     """
     try:
         if path.stat().st_size == 0:
             raise corrupt(path, "has zero bytes")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Pillow.open(path) as picture:
+            # opened by us: where Pillow opens the file, it maps it into memory, and scrambles a TIFF that is to be turned
+            with path.open("rb") as stream, Pillow.open(stream) as picture:
                 yield picture
     except UnidentifiedImageError as error:
         raise corrupt(path, _look(path)) from error
+    except Pillow.DecompressionBombError as error:
+        raise DataError(
+            "E_MODE",
+            f"{path} has more than {2 * (Pillow.MAX_IMAGE_PIXELS or 0)} pixels, which Pillow opens for nobody (it may be a "
+            f"decompression bomb); expected a smaller image: cut it into parts or scale it down",
+            [path],
+        ) from error
     except UNDECODABLE as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise corrupt(path, f"cannot be decoded ({str(reason).strip().rstrip('.') or type(error).__name__})") from error

@@ -19,22 +19,11 @@ from PIL import Image as Pillow
 from flawsmith.core.arrays import Image, Mask
 from flawsmith.core.errors import BadParameter, DataError, NoPixelTruth
 from flawsmith.core.samples import GOOD, Region
-from flawsmith.data.headers import Header, header_of, opened, read_header
+from flawsmith.data.headers import TURNED, Header, header_of, opened, orientation_of, read_header
 
 READABLE = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
-LOSSY = frozenset({"JPEG", "MPO"})
 GREY_EDGE_SHARE = 0.01
 """Share of odd pixels up to which a mask counts as binary with antialiased edges."""
-
-TURNS = {
-    2: Pillow.Transpose.FLIP_LEFT_RIGHT,
-    3: Pillow.Transpose.ROTATE_180,
-    4: Pillow.Transpose.FLIP_TOP_BOTTOM,
-    5: Pillow.Transpose.TRANSPOSE,
-    6: Pillow.Transpose.ROTATE_270,
-    7: Pillow.Transpose.TRANSVERSE,
-    8: Pillow.Transpose.ROTATE_90,
-}
 
 
 @dataclass(frozen=True)
@@ -149,8 +138,20 @@ def read_image(path: Path, scale: Scale | None = None) -> Image:
         _refuse_image(path, picture, header)
         picture.load()
         colour = _without_alpha(path, picture).convert("RGB")
-    upright = colour.transpose(TURNS[header.orientation]) if header.orientation in TURNS else colour
-    return np.array(upright, np.uint8)
+        return _turned(np.array(colour, np.uint8), _left_to_turn(picture, header))
+
+
+def _left_to_turn(picture: Pillow.Image, header: Header) -> int:
+    """The orientation of decoded pixels: Pillow turns TIFFs itself, and nothing else."""
+    return orientation_of(picture) if header.format == "TIFF" else header.orientation
+
+
+def _turned(values: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """H×W or H×W×C as an EXIF orientation of 1…8 shows it."""
+    upright = values.swapaxes(0, 1) if orientation in TURNED else values
+    rows = -1 if orientation in (3, 4, 7, 8) else 1
+    columns = -1 if orientation in (2, 3, 6, 7) else 1
+    return np.ascontiguousarray(upright[::rows, ::columns])
 
 
 def _scaled(path: Path, scale: Scale) -> Image:
@@ -163,33 +164,36 @@ def _scaled(path: Path, scale: Scale) -> Image:
             [path],
         )
     grey = scale.applied(path, read_deep(path))
-    colour = Pillow.fromarray(grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=2))
-    return np.array(colour.transpose(TURNS[header.orientation]) if header.orientation in TURNS else colour, np.uint8)
+    return grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=2)
 
 
 def read_deep(path: Path) -> NDArray[Any]:
-    """The values of an image of more than 8 bits per channel, as stored: H×W or H×W×3 of uint16, int32 or float32.
+    """The values of an image of more than 8 bits per channel, upright: H×W or H×W×3 of uint16, int32 or float32.
 
     Raises:
         DataError: E_CORRUPT, or E_MODE where it is transparent, holds NaN or is of another kind.
     """
     with opened(path) as picture:
-        _refuse_pages(path, picture, header_of(picture))
+        header = header_of(picture)
+        _refuse_pages(path, picture, header)
         picture.load()
-        values = np.array(picture) if len(picture.getbands()) == 1 else _deep_colour(path)
+        if len(picture.getbands()) == 1:
+            values = _turned(np.array(picture), _left_to_turn(picture, header))
+        else:
+            values = _deep_colour(path, header)
     if not np.isfinite(values).all():
         raise _mode(path, "holds values that are NaN or infinite", "give every pixel a value")
     return values
 
 
-def _deep_colour(path: Path) -> NDArray[Any]:
-    """Pillow keeps the upper 8 of 16 bits in colour; OpenCV keeps all."""
+def _deep_colour(path: Path, header: Header) -> NDArray[Any]:
+    """Pillow keeps the upper 8 of 16 bits in colour; OpenCV keeps all, and turns TIFFs too."""
     values = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None or values.dtype != np.uint16 or values.ndim != 3:
         raise _mode(path, "has more than 8 bits per channel in a form that cannot be read", "save it as 16-bit PNG or TIFF")
     if values.shape[2] == 4 and values[..., 3].min() != np.iinfo(np.uint16).max:
         raise _mode(path, "is partly transparent", "flatten it on the background you want")
-    return np.ascontiguousarray(values[..., 2::-1])
+    return _turned(values[..., 2::-1], 1 if header.format == "TIFF" else header.orientation)
 
 
 def _refuse_image(path: Path, picture: Pillow.Image, header: Header) -> None:
@@ -205,9 +209,13 @@ def _refuse_image(path: Path, picture: Pillow.Image, header: Header) -> None:
 
 
 def _refuse_pages(path: Path, picture: Pillow.Image, header: Header) -> None:
-    pages = getattr(picture, "n_frames", 1)
+    pages = _pages(picture)
     if pages > 1 and header.format != "MPO":
         raise _mode(path, f"holds {pages} pictures", "save them as single files")
+
+
+def _pages(picture: Pillow.Image) -> int:
+    return int(getattr(picture, "n_frames", 1))
 
 
 def _without_alpha(path: Path, picture: Pillow.Image) -> Pillow.Image:
@@ -230,12 +238,16 @@ def read_mask_values(path: Path, *, palette: bool = False) -> NDArray[np.uint8]:
         palette: whether palette indices are the values (class-id masks).
 
     Raises:
-        DataError: E_CORRUPT, or E_MODE for lossy, 16-bit, palette or coloured masks.
+        DataError: E_CORRUPT, or E_MODE for lossy, 16-bit, palette or coloured masks, for several pages and turned TIFFs.
     """
     with opened(path) as picture:
         header = header_of(picture)
-        if header.format in LOSSY:
-            raise _mask_mode(path, "is a JPEG, whose compression changes values")
+        if header.lossy:
+            raise _mask_mode(path, "is a JPEG, or compressed like one, which changes values")
+        if _pages(picture) > 1:
+            raise _mask_mode(path, f"holds {_pages(picture)} pictures")
+        if header.format == "TIFF" and header.orientation != 1:
+            raise _mask_mode(path, f"is turned by its orientation tag ({header.orientation}), and masks have none")
         if header.deep:
             raise _mask_mode(path, "has more than 8 bits per pixel")
         if header.mode == "P" and not palette:
@@ -358,6 +370,8 @@ class FileSource:
     def mask_values(self) -> NDArray[np.uint8]:
         """The values in the mask's file, uint8 H×W (of several files the largest), for the mask rules of released code.
 
+        Masks whose values are names are 0 and 255, as that code sees them: it was written for data sets converted so.
+
         Raises:
             NoPixelTruth: there is no mask.
             DataError: E_CORRUPT, E_MODE, E_SIZE.
@@ -371,7 +385,8 @@ class FileSource:
         for mask in self.masks:
             layers.append(read_mask_values(self.root / mask, palette=self.encoding.kind == "class_id"))
             self._refuse_size(self.root / mask, layers[-1].shape)
-        return cast(NDArray[np.uint8], np.maximum.reduce(layers))
+        values = cast(NDArray[np.uint8], np.maximum.reduce(layers))
+        return (values > 0).astype(np.uint8) * 255 if self.encoding.kind in ("class_id", "coded") else values
 
     def read_regions(self, mask: str) -> tuple[tuple[Region, ...], float]:
         """(regions of one mask file, share of odd grey pixels); blank masks give regions without a pixel.

@@ -8,8 +8,8 @@ import numpy as np
 
 from flawsmith.core.arrays import Mask
 from flawsmith.core.errors import DataError
-from flawsmith.data.headers import Header, read_header
-from flawsmith.data.reading import LOSSY, read_image, read_mask_values
+from flawsmith.data.headers import LOSSY, Header, read_header
+from flawsmith.data.reading import read_image, read_mask_values
 
 LOSSY_MASKS = LOSSY | {"WEBP"}
 TINT = 24
