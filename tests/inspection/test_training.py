@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image as Pillow
 from safetensors.torch import load_file
 
 from flawsmith.core.errors import BadParameter, DataError, OutputError, UnknownName, UsageError
@@ -161,7 +162,7 @@ def test_a_foreground_is_of_every_synthesizer_that_is_not_told_another():
 def test_a_changed_texture_is_another_training(data: Dataset, tmp_path: Path):
     (tmp_path / "textures").mkdir()
     for k in range(2):
-        shutil.copy(data.samples[k].source.location, tmp_path / "textures" / f"{k}.png")
+        Pillow.fromarray(data.samples[k].image() // 2).save(tmp_path / "textures" / f"{k}.png")
     recipe = recipe_of("memseg", "destseg", (*SMALL, f"destseg.textures={tmp_path}/textures"))
     before = training._prepare(data, recipe).fingerprint
     assert training._prepare(data, recipe).fingerprint == before

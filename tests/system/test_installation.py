@@ -52,7 +52,7 @@ def test_importing_draws_nothing_and_loads_no_torch():
 def test_the_public_surface():
     import flawsmith
 
-    assert sorted(flawsmith.__all__) == ["__version__", "evaluate", "load", "metrics", "synthesize", "train"]
+    assert sorted(flawsmith.__all__) == ["__version__", "evaluate", "load", "load_folder", "metrics", "synthesize", "train"]
     for name in flawsmith.__all__:
         assert getattr(flawsmith, name) is not None
     with pytest.raises(AttributeError, match="nothing"):
