@@ -102,6 +102,7 @@ def test_bad_thirds():
     assert caught.value.code == "E_FEW"
     with pytest.raises(BadParameter, match="floor, ceil, inclusive, all"):
         split_third(["1"], "half")
+    assert split_third(["exp1_num_100", "exp1_num_9", "exp1_num_10"], "all")[0] == ["exp1_num_9", "exp1_num_10", "exp1_num_100"]
     with pytest.raises(DataError, match="one image of each stem") as caught:
         split_third(["1.png", "2.png", "1.JPG"])
     assert caught.value.code == "E_AMBIGUOUS_PAIR"
@@ -119,7 +120,8 @@ def test_a_first_third_leaves_the_test(n, taken):
     assert len([sample for sample in tested if sample.defect == "d"]) == n - taken
     assert split.digest != before.digest
     assert split.options["defect_shots"] == "first-third"
-    assert f"(floor, {taken + 2} images)" in split.flags[0]
+    told = f"the first third of each defect (floor) to learn from: {taken + 2} learned from; {taken + 2} anomalies and 0 normals"
+    assert told in split.flags[0]
     assert any("no image left to test of d" in flag for flag in split.flags) == (n == 1)
     assert ids(s for s in tested if s.is_normal) == ids(s for s in before.on(data, "test") if s.is_normal)
 
@@ -158,12 +160,73 @@ def test_a_third_that_is_everything_is_refused():
     assert caught.value.code == "E_FEW"
 
 
-def test_groups_of_a_third_leave_the_test_whole():
+GROUPS = {str(number): number % 10 // 2 for number in range(100, 130)}
+"""Five groups of six; file order visits all of them within its first ten images."""
+
+
+def test_a_third_of_grouped_images_is_made_of_whole_groups():
+    data = dataset({"d": range(100, 130)}, group={stem: f"g{group}" for stem, group in GROUPS.items()})
+    support, split = support_set(data, make_split(data), product="p", defect_shots="first-third")
+    assert stems(support.anomalies) == ["100", "101", "110", "111", "120", "121"]  # one group more would be 12 > 10
+    assert [GROUPS[stem] for stem in stems(s for s in split.on(data, "test") if not s.is_normal)].count(0) == 0
+    assert sum(not sample.is_normal for sample in split.on(data, "test")) == 24
+    assert split.flags[0].startswith("gives the first third of each defect (floor, by whole groups) to learn from: 6 learned")
+    torn, whole = (make_split(data, "first-half"), make_split(data))
+    assert stems(support_set(data, torn, product="p", defect_shots="first-third")[0].anomalies) == list(map(str, range(100, 110)))
+    assert stems(support_set(data, whole, product="p", defect_shots="first-third:3")[0].anomalies) == ["100", "101", "110"]
+
+
+def test_a_first_group_of_more_than_a_third_is_taken_all_the_same():
     data = dataset({"d": range(100, 109)}, group={"100": "a", "101": "a", "102": "a", "103": "a", "104": "b"})
     support, split = support_set(data, make_split(data), product="p", defect_shots="first-third")
-    assert stems(support.anomalies) == ["100", "101", "102"]
-    assert "103" not in stems(split.on(data, "test"))
-    assert "104" in stems(split.on(data, "test"))
+    assert stems(support.anomalies) == ["100", "101", "102", "103"]
+    assert stems(s for s in split.on(data, "test") if not s.is_normal) == ["104", "105", "106", "107", "108"]
+
+
+def test_the_flag_counts_what_left_the_test_with_its_groups():
+    beside = {"3": "a", "4": "b", "100": "a", "200": "a", "201": "a", "202": "a", "203": "b"}
+    data = dataset({"d": range(100, 103), "e": range(200, 206)}, group=beside)
+    support, split = support_set(data, make_split(data), product="p", defect_shots="first-third:1")
+    assert stems(support.anomalies) == ["100", "200"]
+    assert "2 learned from; 4 anomalies and 1 normals leave the test" in split.flags[0]
+    before, after = make_split(data).counts(), split.counts()
+    assert (before["test"] - after["test"], after["dropped"]) == (5, 5)
+
+
+def test_a_flag_says_where_most_anomalies_left_the_test():
+    data = dataset({"d": range(100, 109)}, group={str(stem): "a" for stem in range(101, 107)})
+    for shots, flags in (("first:1", ()), ("first:2", ("has only 2 of 9 anomalies left to test",))):
+        assert support_set(data, make_split(data), product="p", defect_shots=shots)[1].flags == flags
+
+
+@given(st.lists(st.integers(0, 6), min_size=2, max_size=30), st.sampled_from(["floor", "ceil", "inclusive"]))
+def test_a_third_and_its_rest_share_no_group(groups, policy):
+    data = dataset({"d": range(100, 100 + len(groups))}, group={str(100 + k): f"g{group}" for k, group in enumerate(groups)})
+    if len(set(groups)) == 1:
+        with pytest.raises(DataError, match="leave no anomaly to test on"):
+            support_set(data, make_split(data), product="p", defect_shots=f"first-third:{policy}")
+        return
+    support, split = support_set(data, make_split(data), product="p", defect_shots=f"first-third:{policy}")
+    tested = [sample for sample in split.on(data, "test") if not sample.is_normal]
+    assert tested
+    assert not {sample.group for sample in tested} & {sample.group for sample in support.anomalies}
+    assert len(tested) + len(support.anomalies) == len(groups)
+    most = len(split_third(map(str, range(len(groups))), policy)[0])
+    assert len(support.anomalies) <= max(most, groups.count(groups[0]))
+
+
+@pytest.mark.mtd
+def test_most_magnetic_tiles_are_still_tested_after_a_third_was_learned_from(mtd):
+    data = load(mtd)
+    whole = make_split(data)
+    support, split = support_set(data, whole, product=data.products[0], defect_shots="first-third")
+    of = Counter(sample.defect for sample in data.samples if not sample.is_normal)
+    learned = Counter(sample.defect for sample in support.anomalies)
+    tested = Counter(sample.defect for sample in split.on(data, "test"))
+    assert all(0 < learned[defect] <= of[defect] // 3 for defect in of)
+    assert all(tested[defect] >= of[defect] / 2 for defect in of)
+    gone = Counter(sample.is_normal for sample in whole.on(data, "test") if split.assignment[sample.id] == "dropped")
+    assert f"{gone[False]} anomalies and {gone[True]} normals leave the test" in split.flags[0]
 
 
 def test_the_first_in_file_order_are_taken_whatever_the_seed():

@@ -78,11 +78,12 @@ def test_a_first_third_is_learned_from_and_told_with_the_result(tiles, tmp_path,
         min((s.id for s in anomalies if s.defect == defect), key=lambda name: int(name.rpartition("/")[2])) for defect in counts
     }
     assert trained["split"]["options"]["defect_shots"] == "first-third"
-    assert any("leaves the first third of each defect" in warning for warning in trained["warnings"])
+    assert any("gives the first third of each defect" in warning for warning in trained["warnings"])
     result = tell("evaluate", model, tiles)
     assert result["split"]["digest"] == split.digest
     assert result["split"]["options"]["defect_shots"] == "first-third"
-    assert "leaves the first third of each defect (floor, 4 images) out of the test" in " ".join(result["split"]["flags"])
+    told = "gives the first third of each defect (floor) to learn from: 4 learned from; 4 anomalies and 0 normals leave the test"
+    assert told in " ".join(result["split"]["flags"])
     assert not learned & {image["id"] for image in result["images"]}
 
 
@@ -90,7 +91,7 @@ def test_generators_learn_from_the_first_third_and_a_training_tests_on_the_rest(
     order = ["synth", tiles, "--synth", "cutpaste_by_mask", "-n", 6, "--defect-shots", "first-third"]
     made = tell(*order, "--out", tmp_path / "set")
     assert made["split"]["tiles"]["options"] == {"defect_shots": "first-third"}
-    assert any(warning.startswith("the split leaves the first third") for warning in made["warnings"])
+    assert any(warning.startswith("the split gives the first third") for warning in made["warnings"])
     header = json.loads((tmp_path / "set/synth.json").read_text())
     learned = {name for name in header["trained_on"]["tiles"] if "/good/" not in name}
     assert len(learned) == 4

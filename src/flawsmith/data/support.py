@@ -7,9 +7,10 @@ SeaS (HUST-SLOW/SeaS, `datasets/seas_dataset.py`).
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from flawsmith.core.errors import BadParameter, DataError
@@ -20,6 +21,7 @@ from flawsmith.data.fingerprints import turned_digest
 from flawsmith.data.naming import without_suffix
 from flawsmith.data.policies import by_hash
 from flawsmith.data.splits import Split
+from flawsmith.data.tree import natural_key
 
 
 def support_set(
@@ -35,8 +37,9 @@ def support_set(
 
     `shots` normals are drawn from the training normals, and the others leave training. `defect_shots` anomalies of each defect
     are drawn, first from dropped ones whose groups are not tested, then from the tested ones; of these the whole group leaves
-    the test. A first third is one of all anomalies of a defect; the whole third leaves the test, even where fewer are learned
-    from. Defects that stand for several at once (`Dataset.combined`) are drawn for first thirds only.
+    the test. A first third is one of all anomalies of a defect, made of whole groups where the split keeps them together; the
+    whole third leaves the test, even where fewer are learned from. Defects that stand for several at once (`Dataset.combined`)
+    are drawn for first thirds only. What leaves the test is told by a flag.
 
     Args:
         dataset: the samples.
@@ -81,7 +84,7 @@ def shots_of(value: int | str) -> Shots:
 
 
 def split_third(names: Iterable[str], policy: str = "floor") -> tuple[list[str], list[str]]:
-    """(the first third, the rest) of the files of one defect, by the first number in each stem, then by the stem.
+    """(the first third, the rest) of the files of one defect, by the first number in each stem, then by the stem as people sort.
 
     Nothing is drawn, and the order of the input does not count. One name at least is learned from, and of two or more one at
     least is left, unless the policy is `all`.
@@ -114,20 +117,21 @@ def split_third(names: Iterable[str], policy: str = "floor") -> tuple[list[str],
     return order[:size], order[size:]
 
 
-def _by_number(name: str) -> tuple[float, str, str]:
+def _by_number(name: str) -> tuple[float, tuple[tuple[bool, int, str], ...], str]:
     stem = without_suffix(name).rpartition("/")[2]
     digits = re.search(r"[0-9]+", stem)
-    return (int(digits[0]) if digits else float("inf"), stem, name)
+    return (int(digits[0]) if digits else float("inf"), natural_key(stem), name)
 
 
 @dataclass(frozen=True)
 class _Taken:
-    """The anomalies of one defect that are learned from, those that leave the test, and how many there are."""
+    """The anomalies of one defect that are learned from, those that leave the test, how many there are, whether by groups."""
 
     defect: str
     learned: list[Sample]
     leaving: list[Sample]
     of: int
+    by_groups: bool = False
 
 
 def _drawn_defects(dataset: Dataset, real: Shots) -> tuple[str, ...]:
@@ -138,9 +142,9 @@ def _taken(dataset: Dataset, split: Split, defect: str, real: Shots, seed: int) 
     mine = [sample for sample in dataset.samples if sample.defect == defect]
     free = [sample for sample in mine if split.assignment.get(sample.id) in ("test", "dropped")]
     if real.third:
-        third = _third_of(free, real)
+        third = _third_of(free, real, split.group_of)
         learned = third if real.number is None else _draw(third, real, seed, f"anomalies of the first third of {defect}", OPTION)
-        return _Taken(defect, learned, third, len(free))
+        return _Taken(defect, learned, third, len(free), len(set(map(split.group_of, free))) < len(free))
     held_out = {split.group_of(sample) for place in ("test", "val") for sample in split.on(dataset, place)}
     aside = [s for s in free if split.assignment[s.id] == "dropped" and split.group_of(s) not in held_out]
     tested = [sample for sample in free if split.assignment[sample.id] == "test"]
@@ -155,9 +159,20 @@ def _taken(dataset: Dataset, split: Split, defect: str, real: Shots, seed: int) 
 OPTION = "--defect-shots"
 
 
-def _third_of(samples: Sequence[Sample], real: Shots) -> list[Sample]:
+def _third_of(samples: Sequence[Sample], real: Shots, group_of: Callable[[Sample], str]) -> list[Sample]:
+    """The first third of one defect's anomalies, in the order of their numbers; nothing of their groups is in the rest.
+
+    Groups are taken whole, that of the first image first, until the next one would make more than a third; one is taken at least.
+    """
+    if not samples:
+        return []
     by_id = {sample.id: sample for sample in samples}
-    return [by_id[name] for name in split_third(by_id, real.third or "floor")[0]] if by_id else []
+    first, rest = split_third(by_id, real.third or "floor")
+    order = [by_id[name] for name in (*first, *rest)]
+    sizes = Counter(map(group_of, order))  # in the order of each group's first image
+    so_far = itertools.accumulate(sizes.values())
+    taken = {group for index, (group, total) in enumerate(zip(sizes, so_far, strict=True)) if index == 0 or total <= len(first)}
+    return [sample for sample in order if group_of(sample) in taken]
 
 
 def draw_anomalies(samples: Sequence[Sample], shots: Shots, seed: int, defect: str) -> list[Sample]:
@@ -167,7 +182,7 @@ def draw_anomalies(samples: Sequence[Sample], shots: Shots, seed: int, defect: s
         DataError: E_FEW: there are fewer.
     """
     if shots.third:
-        third = _third_of(samples, shots)
+        third = _third_of(samples, shots, lambda sample: sample.group)
         return third if shots.number is None else _draw(third, shots, seed, f"anomalies of the first third of {defect}", OPTION)
     return _draw(samples, shots, seed, f"anomalies of the kind {defect}", OPTION)
 
@@ -189,34 +204,45 @@ def _without(dataset: Dataset, split: Split, taken: Sequence[_Taken], real: Shot
     """The split once the groups of the anomalies taken have left the test."""
     groups = {split.group_of(sample) for of_defect in taken for sample in of_defect.leaving}
     tested = split.on(dataset, "test")
-    leaving = [sample.id for sample in tested if split.group_of(sample) in groups]
+    leaving = [sample for sample in tested if split.group_of(sample) in groups]
     left = [sample for sample in tested if split.group_of(sample) not in groups]
     if taken and real.third != "all" and not any(not sample.is_normal for sample in left):
         raise DataError(
             "E_FEW",
             f"{real.spelled()} shots of each defect leave no anomaly to test on in {dataset.root}; expected some: lower {OPTION}",
         )
-    flags = _flags_of_thirds(taken, real, left) if real.third and taken else ()
-    return split.moved(leaving, "dropped", flags, defect_shots=real.spelled())
+    flags = (*_flags_of_thirds(taken, real, leaving, left), *_flags_of_few(tested, left))
+    return split.moved((sample.id for sample in leaving), "dropped", flags, defect_shots=real.spelled())
 
 
-def _flags_of_thirds(taken: Sequence[_Taken], real: Shots, left: Sequence[Sample]) -> tuple[str, ...]:
+def _flags_of_thirds(taken: Sequence[_Taken], real: Shots, leaving: Sequence[Sample], left: Sequence[Sample]) -> Iterator[str]:
     """What a reader of results must know of a first third."""
-    number = sum(len(of_defect.leaving) for of_defect in taken)
-    told = [
-        f"leaves the first third of each defect ({real.third}, {number} images) out of the test, for they are learned from: "
-        f"comparable only with results that leave them out too"
-    ]
-    if real.third == "inclusive":
-        seen = sum(of_defect.of > 1 for of_defect in taken)
-        told.append(
+    if not real.third or not taken:
+        return
+    number = sum(len(of_defect.learned) for of_defect in taken)
+    normals = sum(sample.is_normal for sample in leaving)
+    whole = ", by whole groups" if any(of_defect.by_groups for of_defect in taken) else ""
+    limit = ": comparable only with results that leave them out too" if leaving else ""
+    yield (
+        f"gives the first third of each defect ({real.third}{whole}) to learn from: {number} learned from; "
+        f"{len(leaving) - normals} anomalies and {normals} normals leave the test{limit}"
+    )
+    seen = sum(of_defect.of > 1 and len(of_defect.leaving) == of_defect.of // 3 + 1 for of_defect in taken)
+    if real.third == "inclusive" and seen:
+        yield (
             f"takes one image more of each defect than AnomalyDiffusion leaves out of its test: its released generator has seen "
             f"{seen} images that it tests on, and here they are not tested"
         )
     bare = [of_defect.defect for of_defect in taken if not any(sample.defect == of_defect.defect for sample in left)]
     if bare:
-        told.append(f"has no image left to test of {', '.join(bare)}")
-    return tuple(told)
+        yield f"has no image left to test of {', '.join(bare)}"
+
+
+def _flags_of_few(tested: Sequence[Sample], left: Sequence[Sample]) -> Iterator[str]:
+    """A word where what is learned from, and its groups, takes more than half of the anomalies out of the test."""
+    before, after = (sum(not sample.is_normal for sample in side) for side in (tested, left))
+    if 0 < 2 * after < before:
+        yield f"has only {after} of {before} anomalies left to test"
 
 
 def refuse_copies(learned: Iterable[Sample], tested: Iterable[Sample]) -> None:
