@@ -10,10 +10,10 @@ from flawsmith.core.recipes import parse_methods
 
 @pytest.mark.slow
 def test_a_set_killed_twice_equals_an_unbroken_one_and_is_replayed(tmp_path):
-    outcome = claim(400, 64, 2, "draem:2,cutpaste:1,cutpaste_scar:1", 2, tmp_path, normals=12)
+    outcome = claim(1200, 64, 2, "draem:2,cutpaste:1,cutpaste_scar:1", 2, tmp_path, normals=12)
     assert replace(outcome, growth_mb={}).holds, outcome  # so few images say nothing of memory
     assert len(outcome.kills) == 2
-    assert all(0 < count < 400 for count in outcome.kills)
+    assert all(0 < count < 1200 for count in outcome.kills)
     assert outcome.replays == 2
     assert "main" in outcome.growth_mb
 
