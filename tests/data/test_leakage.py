@@ -106,7 +106,7 @@ def test_a_compressed_copy_is_a_warning_with_a_proposal(clean):
     copy(clean, lambda picture: picture, "test/good/900.jpg", quality=90)
     report = check_leakage(load(clean))
     (warning,) = report.warnings
-    assert warning.startswith("W_NEAR: 1 of 8 held-out images")
+    assert warning.startswith("W_NEAR: 1 of 8 held-out images (12.5%)")
     assert report.near.groups == (("bottle/test/good/900", "bottle/train/good/000"),)
 
 

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from flawsmith.data.layouts import LAYOUTS
 from flawsmith.inspection.evaluation import Evaluation
 from flawsmith.inspection.protocols import FAMILIES, released
+from flawsmith.metrics import MetricValue, ProtocolRecord
 from flawsmith.report.beside import (
     MOST_ROWS,
     dataset_of,
@@ -39,6 +41,48 @@ def test_a_folder_of_your_own_has_no_published_values_whatever_its_name(evaluati
     assert published_sections(replace(evaluation, layout="folder:normals=good", dataset="mtd")) == ()
     assert dataset_of(replace(evaluation, layout="visa:protocol=1cls")) == "VisA"
     assert dataset_of(replace(evaluation, layout="mvtec3d")) == "MVTec 3D-AD"
+
+
+NAMED = {
+    "mvtec": "MVTec AD",
+    "mvtec-fs": "MVTec-FS",
+    "mvtec-folders": "MVTec AD",
+    "loco": "MVTec LOCO",
+    "mvtec3d": "MVTec 3D-AD",
+    "visa": "VisA",
+    "btad": "BTAD",
+    "mpdd": "MPDD",
+    "wfdd": "WFDD",
+    "wfdd-uniadc": "WFDD",
+    "mtd": "MTD",
+}
+"""Layout → what the papers call the data set; of the others no paper has a result."""
+
+
+def test_every_layout_has_the_data_set_that_the_papers_measure_or_none(evaluation: Evaluation) -> None:
+    for layout in LAYOUTS:
+        for spelled in (layout, f"{layout}:scale=divide:65535"):
+            assert dataset_of(replace(evaluation, layout=spelled)) == NAMED.get(layout, ""), spelled
+
+
+def test_of_the_authors_distribution_of_mvtec_fs_nothing_is_published(evaluation: Evaluation) -> None:
+    mine = replace(evaluation, detector="patchcore", layout="mvtec-fs")
+    assert {row.note.split(",")[0] for row in published_rows(mine, dataset_of(mine))} == {"UniADC"}
+    assert published_sections(replace(mine, dataset="mvtec-fs-original")) == ()
+
+
+def classifying(evaluation: Evaluation, layout: str) -> Evaluation:
+    named = {"cls_acc": MetricValue(0.5, None, ProtocolRecord("cls_acc"))}
+    return replace(evaluation, detector="patchcore+zipaf", layout=layout, metrics={**evaluation.metrics, **named})
+
+
+def test_classes_named_after_folders_stand_beside_no_published_classification(evaluation: Evaluation) -> None:
+    theirs, own = (published_rows(classifying(evaluation, layout), "WFDD") for layout in ("wfdd-uniadc", "wfdd"))
+    assert all("cls_acc" in row.values for row in theirs)
+    assert len(own) == len(theirs)
+    assert not any("cls_acc" in row.values for row in own)
+    assert all("measured on its repack of WFDD (layout wfdd-uniadc), not on this form of the data" in row.remarks for row in own)
+    assert not any("repack" in text for row in theirs for text in row.remarks)
 
 
 def test_the_rows_are_those_of_our_detector(on_mtd: Evaluation) -> None:

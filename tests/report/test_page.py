@@ -152,5 +152,5 @@ def test_a_page_over_the_limit_is_refused_and_leaves_the_old_one(tmp_path: Path)
 
 def test_a_page_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="choose another"):
+    with pytest.raises(OutputError, match="move it, or write elsewhere"):
         write_page(tmp_path / "file" / "report.html", Page("x"))

@@ -3,14 +3,19 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from flawsmith.core.errors import BadParameter
 from flawsmith.metrics import Interval, MetricValue, ProtocolRecord
 from flawsmith.metrics.aggregation import macro_mean, over_runs
+from flawsmith.metrics.classification import score_classes
+from flawsmith.metrics.variants import VARIANTS
 from flawsmith.report.page import Cell, Page, Section, Table, render
 from flawsmith.report.published import published_values
 from flawsmith.report.results import Measured, Published, category_table, head_of, metric_cell, results_table
+from flawsmith.report.table_formats import to_csv, to_latex, to_markdown
+from flawsmith.report.tables import protocol_table
 
 IMAGE = ProtocolRecord("image_auroc", curve="mann-whitney", image_score="own")
 AUPRO = ProtocolRecord("pixel_aupro", curve="mvtec", fpr_limit=0.3, connectivity=8)
@@ -43,6 +48,11 @@ def test_best_and_second_are_marked_and_ties_share_a_rank() -> None:
 def test_what_is_better_small_is_ranked_so() -> None:
     rows = [Measured(str(x), {"fid": MetricValue(x, None, ProtocolRecord("fid"))}) for x in (80.0, 40.0)]
     assert [cell.rank for cell in cells(results_table(rows, metrics=["fid"]), "fid")] == ["second", "best"]
+
+
+def test_rows_of_one_name_are_ranked_each_for_itself() -> None:
+    table = results_table([row("a", 0.9), row("a", 0.8), row("b", 0.7)], metrics=["image_auroc"])
+    assert [cell.rank for cell in cells(table, "Image AUROC")] == ["best", "second", ""]
 
 
 def test_a_single_row_and_rows_that_are_all_alike_have_no_best() -> None:
@@ -111,6 +121,32 @@ def test_notes_of_a_cell_stand_side_by_side() -> None:
     mean = macro_mean({"a": image(0.8), "b": image(math.nan)})
     cell = metric_cell(replace(mean, interval=Interval(0.7, 0.9), bounds=(0.79, 0.81)))
     assert cell.note == "0.700–0.900; certified 0.790–0.810; 1 left out: b"
+
+
+def test_a_mean_over_classes_tells_of_how_many() -> None:
+    maps = [np.zeros((4, 4), int), np.ones((4, 4), int)]
+    found = score_classes(maps, [None, np.ones((4, 4), bool)], ["good", "x"], classes=["x", "y"], resamples=0)["cls_miou"]
+    assert metric_cell(found).note == "1 of 3 classes left out: y"
+    assert metric_cell(macro_mean({"bottle": found})).note == "1 left out: bottle/y"
+
+
+def test_an_infinite_value_is_shown_in_every_form() -> None:
+    mine = Measured("equal", {"psnr": MetricValue(math.inf, None, ProtocolRecord("psnr"))})
+    table = results_table([mine], metrics=["psnr"])
+    assert to_csv(table).splitlines()[1] == "equal,inf"
+    assert "| equal | inf |" in to_markdown(table)
+    assert r"equal & inf \\" in to_latex(table)
+    assert '<td class="number">inf</td>' in render(Page("t", sections=(Section("s", (table,)),)))
+
+
+def test_a_variant_of_aupro_comes_with_its_caution() -> None:
+    whole = MetricValue(0.5, None, replace(AUPRO, curve="full", fpr_limit=None))
+    told = f"AUPRO full: {VARIANTS['full']}."
+    assert results_table([Measured("ours", {"pixel_aupro": whole})], metrics=["pixel_aupro"]).notes == (told,)
+    assert category_table({"tile": {"pixel_aupro": whole}}, metrics=["pixel_aupro"]).notes == (told,)
+    assert told in protocol_table({"pixel_aupro": whole}).notes
+    assert results_table([Measured("ours", {"pixel_aupro": whole})], metrics=["image_auroc"]).notes == ()
+    assert results_table([Measured("ours", {"pixel_aupro": MetricValue(0.5, None, AUPRO)})], metrics=["pixel_aupro"]).notes == ()
 
 
 def test_the_head_of_aupro_tells_its_variant() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from flawsmith.core.errors import OutputError
 from flawsmith.report.page import Cell, Table
-from flawsmith.report.table_formats import latex, to_csv, to_latex, to_markdown, write_table
+from flawsmith.report.table_formats import latex, refuse_table_files, to_csv, to_latex, to_markdown, write_table
 
 NASTY = r"a|b_c*d <i> 50% & $x$ #1 \n {k} ~^"
 TABLE = Table(
@@ -89,3 +89,11 @@ def test_the_suffix_names_the_form(tmp_path: Path, suffix: str, start: str) -> N
 def test_another_suffix_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"suffix '\.xls'; expected one of \.csv, \.md, \.tex"):
         write_table(tmp_path / "t.xls", TABLE)
+
+
+def test_places_of_tables_are_refused_before_any_work(tmp_path: Path) -> None:
+    refuse_table_files([tmp_path / "x.csv", tmp_path / "x.md"], [tmp_path / "data"])
+    with pytest.raises(OutputError, match=r"x\.csv are one table; expected each --table once"):
+        refuse_table_files([tmp_path / "x.csv", tmp_path / "other" / ".." / "x.csv"])
+    with pytest.raises(OutputError, match="choose another --table"):
+        refuse_table_files([tmp_path / "data" / "x.csv"], [tmp_path / "data"])

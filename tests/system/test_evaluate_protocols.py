@@ -24,6 +24,19 @@ def test_as_released_is_another_protocol_and_every_record_says_so(model: Path, t
     assert "this was not done" in aupro["details"]["selection"]
 
 
+def test_whose_released_evaluation_it_is_stands_everywhere(
+    model: Path, tiles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    tables = [tmp_path / f"r{suffix}" for suffix in (".csv", ".md", ".tex")]
+    files = ["--report", tmp_path / "r.html", *(part for file in tables for part in ("--table", file))]
+    assert run(["evaluate", str(model), str(tiles), "--protocol", "as_released:memseg", *map(str, files)]) == 0
+    written = [file.read_text().replace(r"\_", "_") for file in tables]
+    for text in (capsys.readouterr().out, *written, (tmp_path / "r.html").read_text()):
+        assert "rotocol as_released:memseg (TooTouch/MemSeg, and its copy in M-3LAB/ASBench)" in text
+    for text in written:
+        assert "AUPRO full: the whole curve" in text
+
+
 def test_memseg_has_a_protocol_of_its_own(tiles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     small = ["--detector", "memseg", "--synth", "cutpaste", "--steps", "2", "--set", "memseg.size=64", "--set", "memseg.batch=2"]
     assert run(["train", str(tiles), *small, "--out", str(tmp_path / "memseg")]) == 0
@@ -60,6 +73,9 @@ def test_extra_metrics_reach_the_maps(model: Path, tiles: Path, capsys: pytest.C
         (["--mask-rule", "neerest"], "no mask rule 'neerest'; did you mean nearest"),
         (["--pro", "ful"], "no AUPRO variant 'ful'; did you mean full?"),
         (["--image-score", "topp100"], "no image score 'topp100'; did you mean top100"),
+        (["--image-score", "topk_fraction@2"], "the fraction of topk_fraction is 2.0; expected above 0 and at most 1"),
+        (["--image-score", "top100@3"], "image score 'top100@3' has a parameter; expected 'top100'"),
+        (["--image-score", "own@3"], "no image score 'own@3'; did you mean own?"),
         (["--metric", "pixel_iou_orakel"], "no metric 'pixel_iou_orakel'; did you mean pixel_iou"),
     ],
 )
@@ -84,11 +100,20 @@ def test_tables_come_in_the_form_that_the_suffix_names(
     assert "exists; expected a new name" in capsys.readouterr().err
 
 
-def test_a_table_that_cannot_be_is_refused_before_any_work(model: Path, tiles: Path, capsys: pytest.CaptureFixture[str]):
-    for file in ("results.xlsx", tiles / "results.csv"):
-        assert run(["evaluate", str(model), str(tiles), "--table", str(file)]) == 1
-        assert len(capsys.readouterr().err.splitlines()) == 1
-    assert not (tiles / "results.csv").exists()
+def test_a_table_that_cannot_be_is_refused_before_any_work(
+    model: Path, tiles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    inside, twice = tiles / "results.csv", tmp_path / "results.csv"
+    for files, told in (
+        (["results.xlsx"], "expected one of .csv"),
+        ([inside], "choose another --table"),
+        ([twice, twice], "are one table"),
+    ):
+        assert run(["evaluate", str(model), str(tiles), *(part for file in files for part in ("--table", str(file)))]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert told in line
+    assert not inside.exists()
+    assert not twice.exists()
 
 
 @pytest.fixture

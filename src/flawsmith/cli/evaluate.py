@@ -88,12 +88,11 @@ def evaluate(
     from flawsmith.inspection.protocols import geometry_by_hand
     from flawsmith.report.beside import evaluation_table
     from flawsmith.report.html import refuse_report, write_report
-    from flawsmith.report.table_formats import refuse_table_file, write_table
+    from flawsmith.report.table_formats import refuse_table_files, write_table
 
     if report is not None:
         refuse_report(report, [model, folder], overwrite=overwrite)
-    for file in table or ():
-        refuse_table_file(file, [model, folder])
+    refuse_table_files(table or (), [model, folder])
     geometry = geometry_by_hand(resolution, mask_rule, image_score, pro)
     inspector = Inspector.load(model)
     trained = None if SCALE in parse_layout(layout)[1] else inspector.origin.scale
@@ -111,7 +110,7 @@ def evaluate(
     for file in table or ():
         write_table(file, evaluation_table(result))
     shown = metric or list(result.metrics)
-    lines = [f"{result.name}: {len(result.results)} test images of {folder}, protocol {result.protocol}"]
+    lines = [f"{result.name}: {len(result.results)} test images of {folder}, protocol {result.protocol_told}"]
     for name in shown:
         value = result.metrics[name]
         lines.append(f"  {name:<14} {value.value:.4f}" if value.reason is None else f"  {name:<14} –       {value.reason}")

@@ -44,12 +44,12 @@ def output_errors(path: Path) -> Iterator[None]:
 def _explain(path: Path, error: OSError) -> str:
     where = error.filename or path
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return f"cannot write {where}: {error.strerror}; expected room for the result: free some space or choose another --out"
+        return f"cannot write {where}: {error.strerror}; expected room for the result: free some space or write it elsewhere"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"cannot write {where}: {error.strerror}; expected a folder you may write to: choose another --out"
+        return f"cannot write {where}: {error.strerror}; expected a folder you may write to: write it elsewhere"
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return f"cannot write {where}: a file stands where a folder is needed; move it or choose another --out"
-    return f"cannot write {where}: {error.strerror or error}; choose another --out"
+        return f"cannot write {where}: a file stands where a folder is needed; move it, or write elsewhere"
+    return f"cannot write {where}: {error.strerror or error}; write it elsewhere"
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -128,8 +128,13 @@ def refuse_taken(folder: Path, *, replaceable: str | None = None) -> None:
             )
 
 
-def refuse_overlap(out: Path, sources: Iterable[Path]) -> None:
+def refuse_overlap(out: Path, sources: Iterable[Path], option: str = "--out") -> None:
     """Refuse a place for results that lies inside what is read, or around it.
+
+    Args:
+        out: the place.
+        sources: what is read.
+        option: which chose the place.
 
     Raises:
         OutputError: `out` is one of `sources`, is inside one, or holds one.
@@ -139,7 +144,7 @@ def refuse_overlap(out: Path, sources: Iterable[Path]) -> None:
         read = source.resolve()
         if there == read or read in there.parents or there in read.parents:
             raise OutputError(
-                f"{out} and {source}, which is read, lie in one another; expected a place apart: choose another --out"
+                f"{out} and {source}, which is read, lie in one another; expected a place apart: choose another {option}"
             )
 
 

@@ -315,7 +315,7 @@ def _components(samples: Sequence[Sample], pairs: np.ndarray, across: np.ndarray
 def _near_problem(samples: Sequence[Sample], hit: Sequence[int], report: NearReport) -> Problem:
     largest = ", ".join(str(len(group)) for group in report.groups[:3])
     told = (
-        f"{report.hits} of {report.held_out} held-out images ({report.rate:.0%}) nearly equal a training image, random training "
+        f"{report.hits} of {report.held_out} held-out images ({report.rate:.1%}) nearly equal a training image, random training "
         f"pairs {report.background:.1%} of the time; expected such pictures on one side if they show one piece: split by group "
         f"(the largest of {len(report.groups)} proposed groups hold {largest} images)"
     )

@@ -22,7 +22,7 @@ from flawsmith.inspection.inspector import Inspector
 from flawsmith.inspection.kinds import DERIVED, measure_kinds
 from flawsmith.inspection.looking import ImageResult, Look, look
 from flawsmith.inspection.measuring import Stamp, measure
-from flawsmith.inspection.protocols import HONEST, OWN, Geometry, geometry_of
+from flawsmith.inspection.protocols import HONEST, OWN, RELEASED, Geometry, geometry_of
 from flawsmith.inspection.spool import BUDGET
 from flawsmith.learning.threads import use_threads
 from flawsmith.metrics import METRIC_IDS
@@ -88,6 +88,13 @@ class Evaluation:
         if metric not in self.metrics:
             raise UnknownName("metric", metric, list(self.metrics))
         return self.metrics[metric].value
+
+    @property
+    def protocol_told(self) -> str:
+        """The protocol, and the code that it follows: `as_released:draem (VitjanZ/DRAEM, …)`."""
+        record = next((value.record for value in self.metrics.values()), None)
+        family, _, code = (record.details.get(RELEASED, "") if record else "").partition(": ")
+        return f"{self.protocol}:{family} ({code})" if family else self.protocol
 
     def to_json(self) -> dict[str, Any]:
         """Metrics with their records, verdict counts and one line per image; undefined values are null with a reason."""

@@ -14,9 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
+import numpy as np
+
 from flawsmith.core.errors import BadParameter, UnknownName
 from flawsmith.data.resize import MASK_RULES
-from flawsmith.metrics.reduction import REDUCTIONS
+from flawsmith.metrics.reduction import REDUCTIONS, image_score_of
 from flawsmith.metrics.variants import VARIANTS
 
 Protocol = Literal["honest", "as_released"]
@@ -33,6 +35,9 @@ DEFAULT = "default"
 MVTEC = "mvtec"
 """The AUPRO of MVTec AD's authors."""
 
+RELEASED = "released"
+"""The detail that says whose code a record follows, as `memseg: TooTouch/MemSeg, …`."""
+
 NOT_DONE = "the original chooses its checkpoint by its score on the test set; this was not done"
 
 
@@ -42,8 +47,11 @@ def _check_variant(name: str) -> None:
 
 
 def _check_reduction(name: str) -> None:
-    if name.partition("@")[0] not in (OWN, *REDUCTIONS):
+    if name == OWN:
+        return
+    if name.partition("@")[0] not in REDUCTIONS:
         raise UnknownName("image score", name, (OWN, *REDUCTIONS))
+    image_score_of(np.zeros((1, 1)), name)  # refuses a parameter that it does not take
 
 
 @dataclass(frozen=True)
@@ -260,7 +268,7 @@ def geometry_of(protocol: str, detector: str, chosen: Geometry = HONEST) -> Geom
 
 def released(family: Family) -> Geometry:
     """A family's geometry, with all that a record must say of it."""
-    told = {"released": f"{family.name}: {family.code}", "image resize": "by area or bilinear, ours"}
+    told = {RELEASED: f"{family.name}: {family.code}", "image resize": "by area or bilinear, ours"}
     if family.geometry.resolution == "native":
         told.pop("image resize")
     if family.geometry.pro_mask_rule:

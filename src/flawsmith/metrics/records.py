@@ -54,7 +54,7 @@ class ProtocolRecord:
         images, normals, anomalies: number of images that took part.
         pixels, positive_pixels, regions: number of pixels, of those on a defect, and of regions; 0 at image level.
         excluded: anomalous images left out because their mask is missing or empty.
-        left_out: categories or runs that a mean left out because they have no number; those of its parts as `BTAD/02`.
+        left_out: categories, classes or runs that a mean left out because they have no number; those of its parts as `BTAD/02`.
         runs: how many trainings a mean is over.
         engine: how pixels were counted, exactly or with a certified interval (`MetricValue.bounds`); None: no pixels in it.
     """

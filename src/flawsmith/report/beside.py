@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterable, Mapping
 
 from flawsmith.inspection.evaluation import Evaluation
-from flawsmith.inspection.protocols import FAMILIES, Family
+from flawsmith.inspection.protocols import FAMILIES, RELEASED, Family
 from flawsmith.report.page import Block, Section, Table, Text
 from flawsmith.report.published import CATEGORIES, PublishedValue, dataset_name, plain, published_values
 from flawsmith.report.results import Measured, Published, results_table
@@ -24,6 +23,17 @@ DIFFERENT_SPLITS: Mapping[tuple[str, str], str] = {
     ),
 }
 """(data set, source) → what is known of its split."""
+
+UNPUBLISHED = ("mvtec-fs-original",)
+"""Data sets of a published layout in whose form nobody measured: UniADC's numbers are of its repack, with other images."""
+
+OTHER_CLASSES = ("mvtec-folders", "wfdd")
+"""Layouts whose defects are the names of folders: other classes than those that papers classify under the data set's name."""
+
+REPACKED: Mapping[tuple[str, str], str] = {
+    ("wfdd", "UniADC"): "its repack of WFDD (layout wfdd-uniadc), not on this form of the data",
+}
+"""(layout, source) → on which other form of the data it was measured."""
 
 DETECTOR_FAMILIES: Mapping[tuple[str, str], str] = {
     ("ASBench", "memseg"): "memseg",
@@ -58,7 +68,7 @@ def evaluation_table(evaluation: Evaluation, *, narrow: bool = False) -> Table:
     """The evaluation as one row, with the published rows that belong beside it; `narrow`: only the columns that these have."""
     dataset = dataset_of(evaluation)
     shown = published_rows(evaluation, dataset)[:MOST_ROWS] if dataset else []
-    mine = Measured(evaluation.name, evaluation.metrics, f"measured here, protocol {evaluation.protocol}")
+    mine = Measured(evaluation.name, evaluation.metrics, f"measured here, protocol {evaluation.protocol_told}")
     printed = {metric for row in shown for metric in row.values}
     metrics = [metric for metric in evaluation.metrics if metric in printed or not narrow]
     return results_table([mine], shown, metrics=metrics)
@@ -66,16 +76,26 @@ def evaluation_table(evaluation: Evaluation, *, narrow: bool = False) -> Table:
 
 def dataset_of(evaluation: Evaluation) -> str:
     """What the papers call the data set; empty where a general layout read the images, whatever their folder is called."""
-    return dataset_name((re.match(r"\w*", evaluation.layout) or [""])[0])
+    return "" if evaluation.dataset in UNPUBLISHED else dataset_name(layout_of(evaluation))
+
+
+def layout_of(evaluation: Evaluation) -> str:
+    """The name of the layout that read the images, without its options."""
+    return evaluation.layout.partition(":")[0]
 
 
 def published_rows(evaluation: Evaluation, dataset: str) -> list[Published]:
     """One row per paper, table, setting and method that is about our detector, or about its only synthesizer."""
     groups: dict[tuple[str, ...], list[PublishedValue]] = {}
     for value in published_values(dataset=dataset):
-        if value.metric in evaluation.metrics and value.stat in ("value", "mean") and _concerns(value, evaluation):
+        if _comparable(value, evaluation) and _concerns(value, evaluation):
             groups.setdefault((value.source, value.table, value.setting, value.method), []).append(value)
     return [_row(values, evaluation, dataset) for values in groups.values()]
+
+
+def _comparable(value: PublishedValue, evaluation: Evaluation) -> bool:
+    of_other_classes = value.metric.startswith("cls") and layout_of(evaluation) in OTHER_CLASSES
+    return value.metric in evaluation.metrics and value.stat in ("value", "mean") and not of_other_classes
 
 
 def _concerns(value: PublishedValue, evaluation: Evaluation) -> bool:
@@ -102,6 +122,8 @@ def differences_of(value: PublishedValue, evaluation: Evaluation, dataset: str) 
         found.append(f"a mean over the {count} categories of {dataset}; ours is of {evaluation.product} alone")
     if split := DIFFERENT_SPLITS.get((dataset, value.source)):
         found.append(split)
+    if repack := REPACKED.get((layout_of(evaluation), value.source)):
+        found.append(f"measured on {repack}")
     return (*found, *_evaluated_otherwise(value, evaluation))
 
 
@@ -110,7 +132,7 @@ def _evaluated_otherwise(value: PublishedValue, evaluation: Evaluation) -> Itera
     if family is None:
         return
     records = [each.record for each in evaluation.metrics.values()]
-    if any(record.details.get("released", "").startswith(f"{family.name}:") for record in records):
+    if any(record.details.get(RELEASED, "").startswith(f"{family.name}:") for record in records):
         return
     geometry = family.geometry
     how = f"mask rule {geometry.mask_rule}, image score {geometry.image_score}, AUPRO {geometry.pro}"

@@ -67,7 +67,7 @@ def refuse_report(path: Path, sources: Sequence[Path], *, overwrite: bool = Fals
     """
     if path.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"the report {path} has the suffix {path.suffix!r}; expected .html: choose another --report")
-    refuse_overlap(path, sources)
+    refuse_overlap(path, sources, "--report")
     if not path.exists():
         return
     if not overwrite:
@@ -112,6 +112,8 @@ def verdict_blocks(evaluation: Evaluation) -> tuple[Block, ...]:
     counts = Confusion.of(evaluation.results, evaluation.threshold)
     source = f"Threshold {significant(evaluation.threshold)}, from {evaluation.threshold_source}."
     promise = "" if evaluation.split.get("flags") else promise_of(evaluation)
+    if evaluation.protocol_told != evaluation.protocol:
+        promise = f"Protocol {evaluation.protocol_told}. {promise}"
     return (
         Text(counts.sentence(), "verdict"),
         Text(f"{source} {promise}".rstrip()),
@@ -219,7 +221,7 @@ def measured_section(evaluation: Evaluation) -> Section:
         [
             ("Threshold", f"{evaluation.threshold:.6g}"),
             ("From", evaluation.threshold_source),
-            ("Protocol", f"{evaluation.protocol}: {promise_of(evaluation)}"),
+            ("Protocol", f"{evaluation.protocol_told}: {promise_of(evaluation)}"),
         ]
     )
     return Section(

@@ -24,6 +24,7 @@ ALIASES: Mapping[str, str] = {
     "mtd": "MTD",
     "mvtec": "MVTec AD",
     "mvtecad": "MVTec AD",
+    "mvtecfolders": "MVTec AD",
     "mvtec3d": "MVTec 3D-AD",
     "mvtec3dad": "MVTec 3D-AD",
     "loco": "MVTec LOCO",
@@ -34,6 +35,7 @@ ALIASES: Mapping[str, str] = {
     "btad": "BTAD",
     "mpdd": "MPDD",
     "wfdd": "WFDD",
+    "wfdduniadc": "WFDD",
 }
 """Names of data sets and layouts, without what is neither letter nor digit, and what the papers call them."""
 

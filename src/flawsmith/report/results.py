@@ -6,13 +6,14 @@ says so; the variant of AUPRO stands in the head; a published value stands only 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flawsmith.core.errors import BadParameter
 from flawsmith.metrics import MetricValue, ProtocolRecord
 from flawsmith.metrics.aggregation import differs_by_more_than_rounding, macro_mean
+from flawsmith.metrics.variants import VARIANTS
 from flawsmith.report.page import Cell, Column, Table
 from flawsmith.report.published import PublishedValue, why_not_beside
 from flawsmith.report.published_averages import doubt_of
@@ -80,7 +81,8 @@ def results_table(
         Column("", lambda row: _name_cell(row, marks)),
         *(_metric_column(metric, rows) for metric in metrics),
     ]
-    notes = [*stamp_of(mixed), *(f"[{number}] {text}" for text, number in marks.items())]
+    records = (value.record for row in rows for metric, value in row.values.items() if metric in metrics)
+    notes = [*stamp_of(mixed), *cautions_of(records), *(f"[{number}] {text}" for text, number in marks.items())]
     return Table.of([*rows, *published], columns, caption, notes)
 
 
@@ -117,6 +119,7 @@ def category_table(
             notes.append(
                 f"{title_of(metric)}: {printed[metric]:g} is printed as the average, these rows give {means[metric].value:.4f}"
             )
+    notes += cautions_of(value.record for row in rows for metric, value in row.values.items() if metric in metrics)
     columns = [Column("", lambda row: _name_cell(row, {})), *(_metric_column(metric, rows) for metric in metrics)]
     return Table.of([*rows, Measured(AVERAGE, means)], columns, caption, notes)
 
@@ -132,8 +135,12 @@ def metric_cell(value: MetricValue | None) -> Cell:
 
 
 def left_out_of(record: ProtocolRecord) -> str:
-    """How many parts a mean left out, and which; parts of its parts are among them, so there is no one total to be told."""
-    return f"{len(record.left_out)} left out: {', '.join(record.left_out)}" if record.left_out else ""
+    """How many parts a mean left out, and which; parts of its parts are among them, so only classes have one total to be told."""
+    if not record.left_out:
+        return ""
+    classes = record.details.get("classes", "").split(", ")
+    of = "" if record.categories or not set(record.left_out) <= set(classes) else f" of {len(classes)} classes"
+    return f"{len(record.left_out)}{of} left out: {', '.join(record.left_out)}"
 
 
 def head_of(metric: str, records: Sequence[ProtocolRecord]) -> str:
@@ -142,6 +149,12 @@ def head_of(metric: str, records: Sequence[ProtocolRecord]) -> str:
         return title_of(metric)
     told = dict.fromkeys(f"{record.curve or 'variant not stated'}, FPR ≤ {record.fpr_limit or 1:g}" for record in records)
     return f"{title_of(metric)} ({' / '.join(told)})" if told else title_of(metric)
+
+
+def cautions_of(records: Iterable[ProtocolRecord]) -> list[str]:
+    """What must be known of each variant of AUPRO among the records; the head of its column names it."""
+    found = dict.fromkeys(record.curve for record in records if record.metric == "pixel_aupro")
+    return [f"AUPRO {name}: {VARIANTS[name]}." for name in found if name in VARIANTS]
 
 
 def mixed_fields(values: Sequence[tuple[str, MetricValue | None]], metric: str, allow: Collection[str] = ()) -> tuple[str, ...]:
@@ -170,20 +183,25 @@ def stamp_of(mixed: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def _metric_column(metric: str, rows: Sequence[Measured]) -> Column:
-    having = {row.name: row.values[metric] for row in rows if metric in row.values}
+    having = {str(id(row)): row.values[metric] for row in rows if metric in row.values}
     records = [value.record for value in having.values()]
     ranks = ranks_of(having, metric)
 
     def cell(row: Measured | Published) -> Cell:
         if isinstance(row, Published):
             return _published_cell(row.values.get(metric), records)
-        return replace(metric_cell(row.values.get(metric)), rank=ranks.get(row.name, ""))
+        return replace(metric_cell(row.values.get(metric)), rank=ranks.get(str(id(row)), ""))
 
     return Column(head_of(metric, records), cell, number=True)
 
 
 def ranks_of(values: Mapping[str, MetricValue], metric: str) -> dict[str, Any]:
-    """`best` and `second` of each group of at least two rows that share a protocol; equal values share a rank."""
+    """`best` and `second` of each group of at least two rows that share a protocol; equal values share a rank.
+
+    Args:
+        values: by what tells the rows apart, which their names need not.
+        metric: id of the column.
+    """
     ranks: dict[str, Any] = {}
     for group in _by_protocol(values):
         numbers = sorted({values[name].value for name in group}, reverse=metric.partition("@")[0] not in LOWER_IS_BETTER)

@@ -103,19 +103,28 @@ FORMATS: Mapping[str, Callable[[Table], str]] = {".csv": to_csv, ".md": to_markd
 """Suffix → form."""
 
 
-def refuse_table_file(path: Path, sources: Sequence[Path] = ()) -> None:
-    """Refuse a place for a table that would cost the user something.
+def refuse_table_files(paths: Sequence[Path], sources: Sequence[Path] = ()) -> None:
+    """Refuse places for tables that would cost the user something.
 
     Args:
-        path: of the table.
+        paths: of the tables.
         sources: folders that are read, in which no table belongs.
 
     Raises:
-        OutputError: the suffix is none of `FORMATS`, `path` lies in one of `sources`, or is taken.
+        OutputError: a suffix is none of `FORMATS`, a path lies in one of `sources`, is taken, or is there twice.
     """
+    places: dict[Path, Path] = {}
+    for path in paths:
+        _refuse_table_file(path, sources)
+        if other := places.get(path.resolve()):
+            raise OutputError(f"{other} and {path} are one table; expected each --table once: leave one out or rename it")
+        places[path.resolve()] = path
+
+
+def _refuse_table_file(path: Path, sources: Sequence[Path]) -> None:
     if path.suffix.lower() not in FORMATS:
         raise OutputError(f"the table {path} has the suffix {path.suffix!r}; expected one of {', '.join(FORMATS)}: rename it")
-    refuse_overlap(path, sources)
+    refuse_overlap(path, sources, "--table")
     if path.exists():
         raise OutputError(f"{path} exists; expected a new name: choose another --table or remove it")
 
@@ -126,7 +135,7 @@ def write_table(path: Path, table: Table) -> Path:
     Raises:
         OutputError: the suffix is none of `FORMATS`, `path` is taken, or it cannot be written.
     """
-    refuse_table_file(path)
+    refuse_table_files([path])
     write_text(path, FORMATS[path.suffix.lower()](table))
     return path
 

@@ -9,7 +9,7 @@ from flawsmith.inspection.evaluation import Evaluation, ImageResult
 from flawsmith.metrics import METRIC_IDS, MetricValue
 from flawsmith.report.outcomes import Confusion, is_called_defective
 from flawsmith.report.page import Cell, Column, Table
-from flawsmith.report.results import head_of, metric_cell, mixed_fields, ranks_of, stamp_of
+from flawsmith.report.results import cautions_of, head_of, metric_cell, mixed_fields, ranks_of, stamp_of
 from flawsmith.report.wording import DASH, decimal, percent, significant
 
 COMPARED = ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "pixel_aupro")
@@ -83,6 +83,7 @@ def protocol_table(metrics: Mapping[str, MetricValue]) -> Table:
     if any(own.values()):
         columns.append(Column("More", lambda item: own[item[0]] or DASH))
     notes = [f"For all of them – {_listed(shared)}."] if shared else []
+    notes += cautions_of(value.record for value in metrics.values())
     return Table.of(list(metrics.items()), columns, notes=notes)
 
 
@@ -157,7 +158,8 @@ def comparison_table(evaluations: Sequence[Evaluation], caption: str = "", allow
         Column("Training", lambda e: _timing(e, "train_seconds", "s"), number=True),
         Column("Per image", lambda e: _timing(e, "predict_ms_per_image", "ms"), number=True),
     ]
-    return Table.of(evaluations, columns, caption, stamp_of(mixed))
+    cautions = cautions_of(e.metrics[metric].record for e in evaluations for metric in ids if metric in e.metrics)
+    return Table.of(evaluations, columns, caption, [*stamp_of(mixed), *cautions])
 
 
 def _ranked_column(metric: str, evaluations: Sequence[Evaluation]) -> Column:

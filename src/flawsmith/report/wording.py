@@ -22,8 +22,8 @@ TITLES: dict[str, str] = {
 
 
 def decimal(value: float) -> str:
-    """Three decimals; a dash where there is no number."""
-    return f"{value:.3f}" if math.isfinite(value) else DASH
+    """Three decimals, `inf` for an infinite one (PSNR of equal pictures); a dash where there is no number."""
+    return DASH if math.isnan(value) else f"{value:.3f}"
 
 
 def percent(part: int, whole: int) -> str:
