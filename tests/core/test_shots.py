@@ -42,6 +42,13 @@ def test_what_cannot_be_read_is_refused(text):
         Shots.parse(text)
 
 
+@pytest.mark.parametrize("text", ["x", 0, "0", "first-third", "first-third:2", "anomalydiffusion-legacy", None])
+def test_normals_have_no_thirds_and_one_text_says_so(text):
+    with pytest.raises(ValueError, match=r"^a number of at least 1, or first:K$"):
+        Shots.of_normals(text)
+    assert Shots.of_normals("first:2") == Shots(2, True)
+
+
 def test_recipes_hold_the_one_spelling_and_refuse_the_rest():
     recipe = TrainingRecipe.parse(
         {"detector": {"name": "memseg"}, "defect_shots": "anomalydiffusion-legacy", "shots": "7"}, "training"

@@ -255,6 +255,9 @@ def test_more_than_there_are_is_refused_with_the_numbers(shots):
     with pytest.raises(DataError, match="9 anomalies of the kind d were asked for and there are 4") as caught:
         support_set(data, make_split(data), product="p", defect_shots=shots)
     assert caught.value.code == "E_FEW"
+    for normals in (0, "first-third", "some"):
+        with pytest.raises(BadParameter, match=r"expected a number of at least 1, or first:K$"):
+            support_set(data, make_split(data), product="p", shots=normals)
     with pytest.raises(BadParameter, match="shots are 'some'"):
         support_set(data, make_split(data), product="p", defect_shots="some")
 

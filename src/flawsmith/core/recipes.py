@@ -165,10 +165,7 @@ class TrainingRecipe(Recipe):
     @field_validator("shots", mode="before")
     @classmethod
     def _check_shots(cls, value: Any) -> int | str | None:
-        shots = None if value is None else Shots.parse(value)
-        if shots is not None and (not shots or shots.third):
-            raise ValueError("a number of at least 1, or first:K")
-        return None if shots is None else shots.spelled()
+        return None if value is None else Shots.of_normals(value).spelled()
 
     @field_validator("defect_shots", mode="before")
     @classmethod

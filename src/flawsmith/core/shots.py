@@ -23,6 +23,7 @@ FIRST = "first"
 FIRST_THIRD = "first-third"
 LEGACY = "anomalydiffusion-legacy"
 EXPECTED = "a number from 0 on, first:K, first-third, first-third:K, or first-third:ceil, :inclusive or :all"
+EXPECTED_OF_NORMALS = "a number of at least 1, or first:K"
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,21 @@ class Shots:
         if name == FIRST_THIRD and third:
             return cls(None, True, third)
         raise ValueError(EXPECTED)
+
+    @classmethod
+    def of_normals(cls, value: object) -> Shots:
+        """Read how many normals are trained on: at least one, and no third, which is one of a defect.
+
+        Raises:
+            ValueError: saying what was expected.
+        """
+        try:
+            shots = cls.parse(value)
+        except ValueError as error:
+            raise ValueError(EXPECTED_OF_NORMALS) from error
+        if not shots or shots.third:
+            raise ValueError(EXPECTED_OF_NORMALS)
+        return shots
 
     def spelled(self) -> int | str:
         """The one way to write it: a number where the seed draws, else text."""

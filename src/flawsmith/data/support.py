@@ -56,7 +56,7 @@ def support_set(
     """
     mine = dataset.of(product=product)
     normals = [sample for sample in split.on(mine, "train") if sample.is_normal]
-    wanted = None if shots is None else shots_of(shots)
+    wanted = None if shots is None else shots_of(shots, Shots.of_normals)
     chosen = normals if wanted is None else _draw(normals, wanted, seed, f"training normals of {product}", "--shots")
     real = shots_of(defect_shots)
     kept = {sample.id for sample in chosen}
@@ -71,14 +71,14 @@ def support_set(
     return SupportSet(tuple(chosen), tuple(anomalies), product=product, dataset=dataset.name), split
 
 
-def shots_of(value: int | str) -> Shots:
+def shots_of(value: int | str, read: Callable[[object], Shots] = Shots.parse) -> Shots:
     """Shots from a number or words.
 
     Raises:
         BadParameter: neither.
     """
     try:
-        return Shots.parse(value)
+        return read(value)
     except ValueError as error:
         raise BadParameter(f"shots are {value!r}; expected {error}") from error
 
