@@ -118,15 +118,15 @@ def wfdd(root: Path) -> Miniature:
 
 
 def btad(root: Path) -> Miniature:
-    """BTAD inside its folder; 01 has BMP images and PNG masks, 03 is all BMP."""
+    """BTAD inside its folder; 01 has BMP images and PNG masks, 02 is all PNG, 03 all BMP."""
     tree = Miniature(root / "BTech_Dataset_transformed", "btad")
     _mvtec_form(
         tree,
-        {"01": {"ko": 3}, "03": {"ko": 2}},
+        {"01": {"ko": 3}, "02": {"ko": 2}, "03": {"ko": 2}},
         good=("ok", "ok"),
         ending="",
-        images=(".bmp", ".bmp"),
-        masks=(".png", ".bmp"),
+        images=(".bmp", ".png", ".bmp"),
+        masks=(".png", ".png", ".bmp"),
         called={"ko": "unknown"},
         digits=4,
     )

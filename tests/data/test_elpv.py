@@ -2,6 +2,8 @@ import pytest
 
 from flawsmith.core.errors import BadParameter, DataError, NoPixelTruth
 from flawsmith.data import load
+from flawsmith.data.loading import open_folder
+from flawsmith.data.problems import collect
 from flawsmith.data.splits import make_split
 
 ROWS = [("0.0", "mono")] * 70 + [("0.3333333333333333", "mono"), ("0.6666666666666666", "poly"), ("1.0", "poly")] * 20
@@ -64,6 +66,30 @@ def test_bad_labels_are_refused(tmp_path, trees, line, code):
         load(root)
     assert caught.value.code == code
     assert "expected" in str(caught.value)
+
+
+def test_every_bad_line_is_told(tmp_path, trees):
+    root = trees.elpv(tmp_path / "cells", ROWS[:6]).write()
+    lines = (root / "labels.csv").read_text().splitlines()
+    lines[1], lines[3:5] = "", ["nonsense", "images/cell0005.png 2 mono", lines[0], "../x.png 0.0 mono"]
+    (root / "labels.csv").write_text("\n".join(lines))
+    problems = {problem.code: problem for problem in collect(open_folder(root).found.problems)}
+    labels = root / "labels.csv"
+    assert {code: problem.files for code, problem in problems.items()} == {
+        "E_LABEL": (f"{labels}:4", f"{labels}:5"),
+        "E_DUPLICATE": (f"{labels}:6",),
+        "E_ROOT": (f"{labels}:7",),
+    }
+    assert problems["E_LABEL"].line().startswith(f"{labels}, line 4: 'nonsense' is no label")
+    assert problems["E_LABEL"].line().endswith("(and 1 more)")
+
+
+def test_where_no_line_is_good_the_first_is_told(tmp_path, trees):
+    root = trees.elpv(tmp_path / "cells", ROWS[:3]).write()
+    (root / "labels.csv").write_text("path;label\n")
+    with pytest.raises(DataError, match="line 1: 'path;label' is no label") as caught:
+        load(root)
+    assert caught.value.code == "E_LABEL"
 
 
 def test_pixels_asked_of_cells_are_refused(tmp_path, trees):

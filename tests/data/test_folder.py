@@ -6,6 +6,7 @@ import pytest
 from flawsmith.core.errors import BadParameter, DataError, UnknownName
 from flawsmith.data import load
 from flawsmith.data.loading import open_folder
+from flawsmith.data.tree import MOST_LINKS, scan
 
 
 def masks_of(dataset):
@@ -203,7 +204,8 @@ def test_two_masks_for_one_image_and_one_for_two_are_refused(tmp_path, trees):
 
 def test_a_mask_without_image_is_refused(tmp_path, trees):
     root = trees.pool(tmp_path / "parts").mask("masks/dents/77.png").mask("masks/dents/78.png").write()
-    with pytest.raises(DataError, match=r"77\.png belongs to no image.*and 1 more") as caught:
+    told = r"77\.png belongs to no image; expected a mask named STEM\.png, .* or STEM/NAME\.png after .*: rename .*\(and 1 more"
+    with pytest.raises(DataError, match=told) as caught:
         load(root)
     assert caught.value.code == "E_ORPHAN_MASK"
 
@@ -227,6 +229,40 @@ def test_links_are_followed_inside_the_root_only(tmp_path, trees):
     assert opened.tree.strays == ("good/gone.png", "good/out.png", "good/round", "good/self.png")
     assert "parts/pool/good/again" in {sample.id for sample in opened.found.dataset.samples}
     assert "4 symbolic links" in opened.found.dataset.notes[0]
+
+
+def linked_to_each_other(root, number):
+    for here in range(number):
+        (root / f"{here:02d}").mkdir(parents=True)
+        (root / f"{here:02d}/a.png").touch()
+        for there in range(number):
+            if here != there:
+                (root / f"{here:02d}/to{there:02d}").symlink_to(f"../{there:02d}")
+
+
+def test_folders_that_link_to_each_other_are_read_a_few_times_each(tmp_path):
+    """Seven have 13,699 paths; sixty, no machine could list, nor open those of the longest chain."""
+    linked_to_each_other(tmp_path / "seven", 7)
+    scanned = scan(tmp_path / "seven")
+    assert 7 * 7 <= len(list(scanned.top.all_images())) <= 2 * 7 * 7
+    assert all((tmp_path / "seven" / path).is_file() for path in scanned.top.all_images())
+    linked_to_each_other(tmp_path / "sixty", 60)
+    deepest = max(folder.path.count("/") for folder in scan(tmp_path / "sixty").top.walk())
+    assert deepest <= MOST_LINKS
+
+
+def test_links_through_links_to_hidden_folders_are_followed(tmp_path, trees):
+    root = trees.Tree(tmp_path / "parts").images("good", range(2)).images(".raw/monday", range(3)).write()
+    (root / ".store/bad").mkdir(parents=True)
+    (root / ".store/bad/monday").symlink_to("../../.raw/monday")
+    for name in ("dent", "scratch"):
+        (root / name).symlink_to(".store/bad")
+    opened = open_folder(root)
+    assert {sample.id for sample in opened.found.dataset.samples if sample.defect == "dent"} == {
+        f"parts/pool/dent/monday/{number}" for number in range(3)
+    }
+    assert opened.tree.strays == ("scratch/monday",)
+    assert "1 symbolic links that lead out of the folder, nowhere or to what was read already" in opened.found.dataset.notes[0]
 
 
 @pytest.mark.parametrize("make", ["missing", "file", "empty", "texts"])

@@ -40,6 +40,17 @@ def test_pairing_errors(tmp_path, trees):
     assert caught.value.code == "E_ORPHAN_MASK"
 
 
+def test_stems_that_contain_each_other_pair_rightly(tmp_path, trees):
+    root = trees.mtd(tmp_path / "tiles", [("Crack", 1, 1), ("Crack", 10, 1), ("Crack", 100, 1), ("Free", 1000, 1)]).write()
+    (root / "MT_Crack/Imgs/exp1_num_10.png").unlink()
+    masks = {sample.source.path.rpartition("/")[2]: sample.source.masks for sample in load(root).samples if not sample.is_normal}
+    assert masks == {
+        "exp1_num_1.jpg": ("MT_Crack/Imgs/exp1_num_1.png",),
+        "exp1_num_10.jpg": (),
+        "exp1_num_100.jpg": ("MT_Crack/Imgs/exp1_num_100.png",),
+    }
+
+
 def test_the_default_split_tests_tainted_groups(tmp_path, trees):
     data = load(trees.mtd(tmp_path / "tiles", RUNS).write())
     split = make_split(data)

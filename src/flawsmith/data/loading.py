@@ -56,7 +56,8 @@ def open_folder(root: str | Path, layout: str = AUTO) -> Opened:
     """Scan a folder and read it with its layout, or read a list; broken rules are listed in the result, not raised.
 
     Raises:
-        DataError: the folder cannot be read at all, or fits no layout or several (E_ROOT, E_LAYOUT).
+        DataError: the folder cannot be read at all, or fits no layout or several (E_ROOT, E_LAYOUT), or not one sample of it is
+            left by its problems, the first of which is raised.
         UnknownName: no such layout.
         BadParameter: no such option.
     """
@@ -110,6 +111,7 @@ def open_as(root: Path, chosen: Layout | None) -> Opened:
         )
     found = (chosen or _recognised(tree)).read(tree)
     if not found.dataset.samples:
+        raise_errors(found.problems)
         raise DataError(
             "E_LAYOUT", f"{root} has no image where the layout {found.dataset.layout} looks; check the path", [str(root)]
         )
@@ -154,6 +156,6 @@ def _known_inside(tree: Tree, layouts: Sequence[Layout]) -> list[str]:
 def _left_aside(tree: Tree) -> list[str]:
     notes = []
     if tree.strays:
-        told = "symbolic links that lead out of the folder, in a circle or nowhere were ignored"
+        told = "symbolic links that lead out of the folder, nowhere or to what was read already were ignored"
         notes.append(f"{len(tree.strays)} {told}, such as {tree.strays[0]}")
     return notes

@@ -1,6 +1,7 @@
 """A folder as it lies on disk: names only, in an order that depends neither on the file system nor on the locale.
 
-Hidden entries and symbolic links that lead out of the folder (or round in a circle, or nowhere) are left aside and listed.
+Hidden entries and symbolic links that lead out of the folder (or round in a circle, or nowhere) are left aside and listed. So is,
+in a linked folder, a link to what was read already: n folders that link to each other would have n! paths.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from flawsmith.core.errors import DataError
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+MOST_LINKS = 8
+"""So many links may lead one through another to a folder; systems open no path of more than about 40."""
+
 IGNORED_NAMES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
 
@@ -74,7 +78,7 @@ class Tree:
         root: where it lies.
         top: its content.
         hidden: hidden files and folders.
-        strays: symbolic links that lead out of the root, round in a circle, or nowhere.
+        strays: symbolic links that lead out of the root, round in a circle, through other links to what was read, or nowhere.
     """
 
     root: Path
@@ -101,11 +105,10 @@ def scan(root: Path) -> Tree:
         DataError: E_ROOT, where `root` is missing, no folder, unreadable, or holds a name that is no text.
     """
     _refuse_no_folder(root)
-    hidden: list[str] = []
-    strays: list[str] = []
     real = root.resolve()
-    top = _scan(root, "", real, (real,), hidden, strays)
-    return Tree(root, top, tuple(sorted(hidden, key=natural_key)), tuple(sorted(strays, key=natural_key)))
+    scanned = _Scan(real)
+    top = scanned.folder(root, "", (real,))
+    return Tree(root, top, tuple(sorted(scanned.hidden, key=natural_key)), tuple(sorted(scanned.strays, key=natural_key)))
 
 
 def bare_tree(root: Path) -> Tree:
@@ -134,23 +137,42 @@ def _unreadable(folder: Path, error: OSError) -> DataError:
     return DataError("E_ROOT", told, [folder])
 
 
-def _scan(folder: Path, path: str, real_root: Path, chain: tuple[Path, ...], hidden: list[str], strays: list[str]) -> Folder:
-    images, others, folders = [], [], {}
-    for entry in _entries(folder):
-        inside = f"{path}/{entry.name}" if path else entry.name
-        if entry.name.startswith(".") or entry.name.lower() in IGNORED_NAMES:
-            hidden.append(inside)
-            continue
-        target = _target(entry, real_root, chain)
-        if target is None:
-            strays.append(inside)
-        elif target.is_dir():
-            folders[entry.name] = _scan(folder / entry.name, inside, real_root, (*chain, target), hidden, strays)
-        elif split_suffix(entry.name)[1] in IMAGE_SUFFIXES:
-            images.append(entry.name)
-        else:
-            others.append(entry.name)
-    return Folder(path, tuple(images), tuple(others), folders)
+@dataclass
+class _Scan:
+    """One reading of a root; what was left aside, and the real folders that were read."""
+
+    real_root: Path
+    hidden: list[str] = field(default_factory=list)
+    strays: list[str] = field(default_factory=list)
+    read: set[Path] = field(default_factory=set)
+
+    def folder(self, folder: Path, path: str, chain: tuple[Path, ...], links: int = 0) -> Folder:
+        """A folder and everything below it.
+
+        Args:
+            folder: where.
+            path: the same, from the root.
+            chain: the real folders from the root down to this one.
+            links: how many of them lead here.
+        """
+        images, others, folders = [], [], {}
+        self.read.add(chain[-1])
+        for entry in _entries(folder):
+            inside = f"{path}/{entry.name}" if path else entry.name
+            if entry.name.startswith(".") or entry.name.lower() in IGNORED_NAMES:
+                self.hidden.append(inside)
+                continue
+            link = entry.is_symlink()
+            target = _target(entry, self.real_root, chain)
+            if target is None or (link and links and (target in self.read or links == MOST_LINKS)):
+                self.strays.append(inside)
+            elif target.is_dir():
+                folders[entry.name] = self.folder(folder / entry.name, inside, (*chain, target), links + link)
+            elif split_suffix(entry.name)[1] in IMAGE_SUFFIXES:
+                images.append(entry.name)
+            else:
+                others.append(entry.name)
+        return Folder(path, tuple(images), tuple(others), folders)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

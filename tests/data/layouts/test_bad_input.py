@@ -135,7 +135,9 @@ def test_names_with_spaces_and_other_letters_are_read(tree):
     of_image.rename(of_image.with_name(of_image.name.replace(anomaly.stem, new)))
     for table in root.rglob("*.csv"):
         content = table.read_text(encoding="utf-8")
-        table.write_text(content.replace("pcb1/Data/Images/Anomaly/000", f"pcb1/Data/Images/Anomaly/{new}"), encoding="utf-8")
+        for folder in ("pcb1/Data/Images/Anomaly", "pcb1/Data/Masks/Anomaly"):
+            content = content.replace(f"{folder}/000", f"{folder}/{new}")
+        table.write_text(content, encoding="utf-8")
     found = [sample for sample in load(root).samples if sample.id.endswith(new)]
     assert len(found) == 1
     assert found[0].mask().any()

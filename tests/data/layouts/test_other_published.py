@@ -54,6 +54,7 @@ def test_bitmaps_of_btad_are_read_and_not_skipped(tmp_path, miniatures):
     data = load(root)
     assert {(s.product, s.source.path[-4:], *(m[-4:] for m in s.source.masks)) for s in data.samples if not s.is_normal} == {
         ("01", ".bmp", ".png"),
+        ("02", ".png", ".png"),
         ("03", ".bmp", ".bmp"),
     }
     assert data.defects() == ("unknown",)

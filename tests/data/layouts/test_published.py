@@ -247,6 +247,35 @@ def test_names_of_two_data_sets_in_one_form_are_told_apart(tmp_path, trees):
     assert load(tree.write()).layout == "folder"
 
 
+def test_folders_that_anybody_may_name_so_are_not_taken_for_btad(tmp_path, trees, miniatures):
+    own = (
+        trees.Tree(tmp_path / "own").images("01/train/ok", range(3)).images("01/test/ok", range(2)).images("01/test/ko", range(2))
+    )
+    root = own.images("02/train/ok", range(3)).images("02/test/ko", range(2)).write()
+    for folder in (root, root / "01"):
+        data = load(folder)
+        assert (data.layout, data.licence) == ("folder", "not stated")
+        assert load(folder, "btad").licence.startswith("CC BY-NC-SA")
+    released = miniatures.btad(tmp_path / "released").write()
+    shutil.copytree(released, tmp_path / "renamed")
+    for folder in (released, released / "03", released.parent, tmp_path / "renamed"):
+        assert load(folder).layout == "btad"
+    shutil.rmtree(tmp_path / "renamed/02")
+    assert load(tmp_path / "renamed").layout == "folder"
+    shutil.rmtree(released / "02")
+    assert load(released).layout == "btad"
+
+
+def test_a_data_set_beside_an_image_is_not_guessed_at(tmp_path, miniatures, trees):
+    """The root is a folder around a data set only where it holds nothing else."""
+    miniatures.mvtec(tmp_path / "all/data").write()
+    assert load(tmp_path / "all").layout == "mvtec"
+    trees.save(tmp_path / "all/me.png", trees.texture(0))
+    with pytest.raises(DataError, match="it holds mvtec in data/; expected one data set: give its folder") as caught:
+        load(tmp_path / "all")
+    assert caught.value.code == "E_LAYOUT"
+
+
 def test_normals_alone_are_not_taken_for_a_published_product(tmp_path, trees):
     root = trees.Tree(tmp_path / "tile").images("train/good", range(3)).images("test/good", range(2)).write()
     assert load(root).layout == "folder"
@@ -297,6 +326,35 @@ def test_a_mask_without_image_is_refused(made):
         load(made.root)
     assert caught.value.code == "E_ORPHAN_MASK"
     assert caught.value.files == image.source.masks
+
+
+@pytest.mark.parametrize(
+    ("known", "accepted"),
+    [
+        ("mvtec", "STEM_mask.png"),
+        ("btad", "STEM.png or STEM/NAME.png"),
+        ("loco", "STEM.png or STEM/NAME.png"),
+        ("visa", "STEM.png or STEM/NAME.png"),
+        ("visa_pytorch", "STEM.png, STEM_mask.png or STEM/NAME.png"),
+    ],
+)
+def test_a_mask_of_another_name_is_told_those_that_the_layout_takes(known, accepted, tmp_path, miniatures):
+    root = miniatures.KNOWN[known](tmp_path / "data").write()
+    mask = next(sample for sample in load(root).samples if sample.defect != GOOD).source.masks[0]
+    (root / mask).rename(
+        (root / mask).with_name("other_gt.png") if known != "loco" else (root / mask).parents[1] / "other_gt.png"
+    )
+    with pytest.raises(DataError, match=f"expected a mask named {accepted} after an image STEM") as caught:
+        load(root)
+    assert caught.value.code == "E_ORPHAN_MASK"
+    assert "or read the folder with --layout folder" in str(caught.value)
+
+
+def test_masks_of_other_names_are_read_as_the_message_says(tmp_path, miniatures):
+    root = miniatures.mvtec(tmp_path / "data").write()
+    for mask in root.rglob("*_mask.png"):
+        mask.rename(mask.with_name(mask.name.replace("_mask", "_gt")))
+    assert not load(root, "folder").without_masks()
 
 
 def test_classes_are_declared_in_one_order_with_combined_last(tmp_path, miniatures):

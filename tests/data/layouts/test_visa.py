@@ -1,6 +1,7 @@
 """VisA: class ids, tables, forms of others."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -133,6 +134,11 @@ def test_palette_indices_are_class_ids(tree):
         ("pcb1,train,normal,", "pcb1,learn,normal,", "E_LABEL"),
         ("pcb1,train,normal,", "pcb1,train,anomaly,", "E_LABEL"),
         ("Normal/0001.JPG", "Normal/0000.JPG", "E_DUPLICATE"),
+        ("capsules,train,normal,", "pcb1,train,normal,", "E_LABEL"),
+        ("capsules,test,anomaly,", "pcb1,test,anomaly,", "E_LABEL"),
+        ("capsules/Data/Masks/Anomaly/000.png", "capsules/Data/Masks/Anomaly/001.png", "E_LABEL"),
+        ("capsules/Data/Masks/Anomaly/000.png", "pcb1/Data/Masks/Anomaly/000.png", "E_LABEL"),
+        ("capsules/Data/Images", "capsules\\Data\\Images", "E_ROOT"),
         ("object,split,label,image,mask", "object,split,image,mask", "E_LABEL"),
     ],
 )
@@ -223,3 +229,21 @@ def test_a_cache_that_cannot_be_written_is_done_without(tree, tmp_path, monkeypa
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("FLAWSMITH_CACHE", str(tmp_path / "file"))
     assert load(tree.root).counts() == dict(tree.counts)
+
+
+def test_rows_of_images_that_are_gone_are_told(tree):
+    (tree.root / "capsules/Data/Images/Normal/004.JPG").unlink()
+    data = load(tree.root)
+    assert len(data) == sum(tree.counts.values()) - 1
+    assert "1 rows of split_csv/1cls.csv name images that are not there, such as capsules/Data/Images/Normal/004" in data.notes
+    shutil.rmtree(tree.root / "capsules")  # a product that was not downloaded is none of theirs
+    assert not any("not there" in note for note in load(tree.root).notes)
+
+
+def test_where_every_row_is_flawed_the_rows_are_told(tree):
+    """Not that there is no image."""
+    path = tree.root / "split_csv/1cls.csv"
+    path.write_text(path.read_text().replace(",train,", ",learn,").replace(",test,", ",try,"))
+    with pytest.raises(DataError, match=r"line 2: 'normal' in 'learn'.*and 17 more") as caught:
+        load(tree.root)
+    assert caught.value.code == "E_LABEL"

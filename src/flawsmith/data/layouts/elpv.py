@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -70,14 +70,14 @@ class ElpvLayout(Layout):
         home = _home(tree)
         if home is None:
             raise DataError("E_LAYOUT", f"{tree.root} does not fit the layout elpv; {self.expects(tree)}", [tree.root])
-        rows = list(_rows(tree.root / home / LABELS, home))
+        rows, problems = _rows(tree.root / home / LABELS, home)
         images = set(tree.top.all_images())
         gone = tuple(row.path for row in rows if row.path not in images)
-        problems = (_gone(tree, home, gone),) if gone else ()
+        problems += [_gone(tree, home, gone)] if gone else []
         samples = [self._sample(tree, row) for row in rows if row.path in images and self._keeps(row)]
         labelled = {row.path for row in rows}
         unmatched = tuple(path for path in tree.top.all_images() if path not in labelled)
-        return Found(self._dataset(tree, samples, rows), self.fits(tree)[0], problems, unmatched)
+        return Found(self._dataset(tree, samples, rows), self.fits(tree)[0], tuple(problems), unmatched)
 
     def _keeps(self, row: Row) -> bool:
         return self.uncertain != "drop" or row.level in (0, 3)
@@ -149,23 +149,38 @@ def _gone(tree: Tree, home: str, gone: tuple[str, ...]) -> Problem:
     return Problem("E_LABEL", told, gone)
 
 
-def _rows(path: Path, home: str) -> Iterator[Row]:
+def _rows(path: Path, home: str) -> tuple[list[Row], list[Problem]]:
+    """The lines of the labels, and what is wrong with others; a group counts both."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise DataError("E_LABEL", f"{path} cannot be read ({error}); expected a text file: copy it again", [path]) from error
-    seen: set[str] = set()
-    for index, line in enumerate(line for line in lines if line.strip()):
-        fields = line.split()
-        if len(fields) != 3 or fields[2] not in COUNTS or (level := _level(fields[1])) is None:
-            raise DataError(
-                "E_LABEL",
-                f"{path}, line {index + 1}: {' '.join(line.split())[:80]!r} is no label; expected PATH PROBABILITY TYPE with a "
-                f"probability of 0, 1/3, 2/3 or 1 and a type mono or poly: copy the file again",
-                [path],
-            )
-        _refuse_path(path, index, fields[0], seen)
-        yield Row(f"{home}{fields[0]}", level, fields[2], f"block-{index // BLOCK:02d}")
+    rows: dict[str, Row] = {}
+    problems = []
+    for index, (number, fields) in enumerate((number, line.split()) for number, line in enumerate(lines, 1) if line.strip()):
+        code, told = _flaw(fields, rows)
+        if code:
+            problems.append(Problem(code, f"{path}, line {number}: {told}", (f"{path}:{number}",)))
+        else:
+            level = _level(fields[1])
+            assert level is not None
+            rows[fields[0]] = Row(f"{home}{fields[0]}", level, fields[2], f"block-{index // BLOCK:02d}")
+    return list(rows.values()), problems
+
+
+def _flaw(fields: Sequence[str], before: Container[str]) -> tuple[str, str]:
+    """(code, what is wrong with a line); empty where nothing is."""
+    if len(fields) != 3 or fields[2] not in COUNTS or _level(fields[1]) is None:
+        return "E_LABEL", (
+            f"{' '.join(fields)[:80]!r} is no label; expected PATH PROBABILITY TYPE with a probability of 0, 1/3, 2/3 or 1 and a "
+            f"type mono or poly: copy the file again"
+        )
+    name = fields[0]
+    if name.startswith("/") or ".." in name.split("/") or not re.fullmatch(r"[\w./-]+", name):
+        return "E_ROOT", f"{name!r} leaves the folder; expected a path inside it: mend it"
+    if name in before:
+        return "E_DUPLICATE", f"{name!r} is there twice; expected each once: remove one"
+    return "", ""
 
 
 def _level(text: str) -> int | None:
@@ -175,15 +190,3 @@ def _level(text: str) -> int | None:
         return None
     near = [index for index, known in enumerate(PROBABILITIES) if math.isclose(value, known, abs_tol=TOLERANCE)]
     return near[0] if near else None
-
-
-def _refuse_path(path: Path, index: int, name: str, seen: set[str]) -> None:
-    if name.startswith("/") or ".." in name.split("/") or not re.fullmatch(r"[\w./-]+", name):
-        raise DataError(
-            "E_ROOT", f"{path}, line {index + 1}: {name!r} leaves the folder; expected a path inside it: mend it", [path]
-        )
-    if name in seen:
-        raise DataError(
-            "E_DUPLICATE", f"{path}, line {index + 1}: {name!r} is there twice; expected each once: remove one", [path]
-        )
-    seen.add(name)

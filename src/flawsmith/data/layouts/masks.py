@@ -41,6 +41,7 @@ class MaskFinder:
     problems: list[Problem] = field(default_factory=list)
     _owners: dict[str, str] = field(default_factory=dict)
     _stems: dict[str, Mapping[str, list[str]]] = field(default_factory=dict)
+    _endings: set[str] = field(default_factory=set)
 
     @property
     def taken(self) -> frozenset[str]:
@@ -56,6 +57,7 @@ class MaskFinder:
             homes: where to look.
             only_free: leave alone what another image has already.
         """
+        self._endings.update(ending for home in homes for ending in home.endings)
         found = [masks for home in homes for masks in self._in_home(home, key) if image not in masks]
         found = list(dict.fromkeys(found))
         if only_free:
@@ -98,10 +100,11 @@ class MaskFinder:
 
     def orphans(self, masks: Sequence[str]) -> Iterator[Problem]:
         """Problems for the files of mask folders that belong to no image."""
+        accepted = [ending for ending in ENDINGS if ending in self._endings] or list(ENDINGS)
+        names = [*(f"STEM{ending}.png" for ending in accepted), *(["STEM/NAME.png"] if "" in accepted else [])]
+        shown = " or ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else names[0]
+        other = "" if len(accepted) == len(ENDINGS) else ", or read the folder with --layout folder, which takes other names too"
         for mask in masks:
             if mask not in self._owners:
-                told = (
-                    f"{self.root / mask} belongs to no image; expected a mask named STEM.png, STEM_mask.png or STEM_gt.png after "
-                    f"an image STEM: rename or remove it"
-                )
-                yield Problem("E_ORPHAN_MASK", told, (mask,))
+                told = f"{self.root / mask} belongs to no image; expected a mask named {shown} after an image STEM"
+                yield Problem("E_ORPHAN_MASK", f"{told}: rename or remove it{other}", (mask,))

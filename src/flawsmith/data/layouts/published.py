@@ -164,12 +164,12 @@ class PublishedLayout(Layout, ABC):
             if found:
                 refusal = self._refusal(found)
                 if not refusal:
-                    return Located(found, home, own_names=self._has_own_names(found))
+                    return Located(found, home, own_names=self.has_own_names(tree, found, home))
                 refusals.append(refusal)
         if self.is_product(tree.top):
             refusal = self._refusal({own: tree.top})
             if not refusal:
-                return Located({own: tree.top}, own_names=self._has_own_names({own: tree.top}))
+                return Located({own: tree.top}, own_names=self.has_own_names(tree, {own: tree.top}, None))
             refusals.append(refusal)
         return Located(refusal=refusals[0] if refusals else "it has no such folder")
 
@@ -190,7 +190,13 @@ class PublishedLayout(Layout, ABC):
         """Whether a split may hold a defect."""
         return SPLIT_NAMES[split] == "test"
 
-    def _has_own_names(self, products: Mapping[str, Folder]) -> bool:
+    def has_own_names(self, tree: Tree, products: Mapping[str, Folder], home: Folder | None) -> bool:
+        """Whether names tell the data set from another of the same form: here, that of any defect.
+
+        Args:
+            tree: what is read.
+            products, home: as in `Located`.
+        """
         return any(
             self.defect_of(product, images.name) != GOOD
             for product, folder in products.items()

@@ -139,8 +139,10 @@ class VisaLayout(PublishedLayout):
             table = Table()
             notes = [f"{SPLIT_FOLDER}/{self.protocol}.csv is not there: no image is assigned to a split"]
         else:
-            raw, left = _placed(raw, table, located.home.path if located.home else "")
-            notes += [f"{left} images are not in {SPLIT_FOLDER}/{self.protocol}.csv and are left out"] if left else []
+            raw, left, gone = _placed(raw, table, located)
+            name = f"{SPLIT_FOLDER}/{self.protocol}.csv"
+            notes += [f"{left} images are not in {name} and are left out"] if left else []
+            notes += [f"{len(gone)} rows of {name} name images that are not there, such as {gone[0]}"] if gone else []
         if self.kinds == "ids":
             raw = with_kinds(raw, self.several, KnownAreas(tree.root))
         return [*(sample for sample in samples if sample.split != "pool"), *raw], table.problems, notes
@@ -172,9 +174,10 @@ class VisaLayout(PublishedLayout):
             )
 
 
-def _placed(samples: list[Sample], table: Table, home: str) -> tuple[list[Sample], int]:
-    """(samples in the splits of the table, number of those that it does not name)."""
-    placed = []
+def _placed(samples: list[Sample], table: Table, located: Located) -> tuple[list[Sample], int, list[str]]:
+    """(samples in the splits of the table, number of those that it does not name, its images of these products that are gone)."""
+    home = located.home.path if located.home else ""
+    placed, gone = [], dict.fromkeys(image for image in table.splits if image.partition("/")[0] in located.products)
     for sample in samples:
         assert isinstance(sample.source, FileSource)
         inside = sample.source.path.removeprefix(f"{home}/") if home else sample.source.path
@@ -182,4 +185,5 @@ def _placed(samples: list[Sample], table: Table, home: str) -> tuple[list[Sample
         if split is not None:
             name = "/".join((sample.product, split, *sample.id.split("/")[2:]))
             placed.append(replace(sample, id=name, group=name, split=split))
-    return placed, len(samples) - len(placed)
+            gone.pop(split_suffix(inside)[0], None)
+    return placed, len(samples) - len(placed), list(gone)

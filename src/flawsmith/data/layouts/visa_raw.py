@@ -106,7 +106,7 @@ def _flaw(path: Path, number: int, row: Mapping[str, str], table: Table) -> Prob
     image = row["image"]
     at = f"{path}, line {number}:"
     if image.startswith("/") or "\\" in image or ".." in image.split("/"):
-        return Problem("E_ROOT", f"{at} {image[:80]!r} leaves the folder; expected a path inside it: mend it", (str(path),))
+        return Problem("E_ROOT", f"{at} {image[:80]!r} is no path inside the folder; expected one, with /: mend it", (str(path),))
     if row["label"] not in LABELS or row["split"] not in SPLITS:
         told = f"{at} {row['label'][:40]!r} in {row['split'][:40]!r}; expected normal or anomaly in train or test: copy it again"
         return Problem("E_LABEL", told, (image or str(path),))
@@ -114,9 +114,26 @@ def _flaw(path: Path, number: int, row: Mapping[str, str], table: Table) -> Prob
     if folder != LABELS[row["label"]]:
         told = f"{at} {image[:80]!r} is called {row['label']}; expected a file of {LABELS[row['label']]}/: copy the table again"
         return Problem("E_LABEL", told, (image,))
+    told = _disagreement(row)
+    if told:
+        return Problem("E_LABEL", f"{at} {image[:80]!r} {told}: copy the table again", (image,))
     if split_suffix(image)[0] in table.splits:
         return Problem("E_DUPLICATE", f"{at} {image[:80]!r} is there twice; expected each once: remove one", (image,))
     return None
+
+
+def _disagreement(row: Mapping[str, str]) -> str:
+    """Where a row's columns speak of two images; empty where they agree."""
+    image, mask = row["image"], row["mask"]
+    if row["object"] != image.partition("/")[0]:
+        return f"is called {row['object'][:40]!r}; expected the product of its path"
+    if mask and _product_and_stem(mask) != _product_and_stem(image):
+        return f"has the mask {mask[:80]!r}; expected one of its own product and stem"
+    return ""
+
+
+def _product_and_stem(path: str) -> tuple[str, str]:
+    return path.partition("/")[0], split_suffix(path.rpartition("/")[2])[0]
 
 
 def with_kinds(samples: Sequence[Sample], several: str, known: KnownAreas) -> list[Sample]:
