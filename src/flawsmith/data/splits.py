@@ -5,8 +5,9 @@ What a method may learn from within one is drawn in `flawsmith.data.support`.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,10 @@ FORMAT = 1
 AUTO = "auto"
 STORED = ".json"
 """How the name of a split's file ends."""
+AS_FOLDERS = ("folder", "supervised")
+"""Policies that take the folder's own sides."""
+FEW_TRAINED = 1 / 3
+"""A split that trains on a smaller share of the normals is flagged."""
 
 
 @dataclass(frozen=True)
@@ -265,19 +270,25 @@ def policy_of(dataset: Dataset, name: str) -> str:
 
 def _settings(policy: str, options: Options) -> dict[str, Option]:
     known = POLICIES[policy].options
-    for option, value in options.items():
+    for option in options:
         if option not in known:
             raise BadParameter(f"split policy {policy} has no option {option!r}; {nearest_of(option, list(known))}")
-        if isinstance(known[option], str):
-            continue
-        if isinstance(value, str) or not value >= 0 or (option == "test_share" and value >= 1):
-            limit = "0 ≤ share < 1" if option == "test_share" else "a number of at least 0"
-            raise BadParameter(f"split policy {policy}: {option} is {value!r}; expected {limit}")
-    settings = {**known, **options}
+    settings = {**known, **{option: _in_range(policy, option, value, known[option]) for option, value in options.items()}}
     missing = next((option for option, value in settings.items() if value == ""), None)
     if missing:
         raise BadParameter(f"split policy {policy} needs {missing}; expected a file, as in {policy}:{missing}=list.txt")
     return settings
+
+
+def _in_range(policy: str, option: str, value: Option, default: Option) -> Option:
+    """The value of an option: of a count a whole number from 0 on, of a share a number below 1, of a file its path."""
+    if isinstance(default, str):
+        return str(value)
+    whole = isinstance(default, int)
+    if not isinstance(value, str) and (0 <= value < math.inf and value == int(value) if whole else 0 <= value < 1):
+        return int(value) if whole else float(value)
+    limit = "a whole number of at least 0" if whole else "0 ≤ share < 1"
+    raise BadParameter(f"split policy {policy}: {option} is {value!r}; expected {limit}")
 
 
 def _without_paths(settings: Options) -> dict[str, Option]:
@@ -286,13 +297,24 @@ def _without_paths(settings: Options) -> dict[str, Option]:
 
 
 def _flags(dataset: Dataset, policy: str, assignment: Mapping[str, Place]) -> tuple[str, ...]:
-    caveat = (POLICIES[policy].caveat,) if POLICIES[policy].caveat else ()
+    caveat = (*((POLICIES[policy].caveat,) if POLICIES[policy].caveat else ()), *_few_trained(dataset, policy, assignment))
     if POLICIES[policy].whole_groups:
         return caveat
     torn = torn_groups(dataset, assignment)
     groups = len({sample.group for sample in dataset.samples})
     told = f"leaks near-duplicates: {len(torn)} of {groups} groups are on both sides of this {policy} split"
     return (told, *caveat) if torn else caveat
+
+
+def _few_trained(dataset: Dataset, policy: str, assignment: Mapping[str, Place]) -> Iterator[str]:
+    """A word for each product that keeps few normals to train on, where the policy and not the folder chose them."""
+    if policy in AS_FOLDERS:
+        return
+    for product in dataset.products:
+        normals = [sample for sample in dataset.samples if sample.is_normal and sample.product == product]
+        trained = sum(assignment[sample.id] == "train" for sample in normals)
+        if trained < FEW_TRAINED * len(normals):
+            yield f"trains on only {trained} of {len(normals)} normals of {product}"
 
 
 def torn_groups(dataset: Dataset, assignment: Mapping[str, Place]) -> frozenset[str]:

@@ -247,7 +247,6 @@ def _prepare(data: Dataset, recipe: TrainingRecipe) -> _Prepared:
         )
     held_out = tuple(sample for sample in applied.of(split="val").samples if sample.is_normal)
     leaks = check_leakage(applied, support.anomalies)
-    few = _few_warning(data, recipe, len(support.normals))
     support = replace(support, normals=normals)
     fitted = tuple((synthesizer.fit(support), weight) for synthesizer, weight in sources)
     _refuse_twinless(detector, fitted)
@@ -257,16 +256,8 @@ def _prepare(data: Dataset, recipe: TrainingRecipe) -> _Prepared:
     digests = tuple(turned_digest(sample.image()) for sample in track(seen, "noting what is learned from"))
     told = [__version__, recipe.digest(), split.digest, sorted(support.ids), digests, [told.state for _, told in heritages]]
     fingerprint = sha256_bytes(canonical_json(told).encode())
-    warnings = (*(f"the split {flag}" for flag in split.flags), *few, *leaks.warnings, *dict.fromkeys(before))
+    warnings = (*(f"the split {flag}" for flag in split.flags), *leaks.warnings, *dict.fromkeys(before))
     return _Prepared(detector, fitted, split, support, held_out, warnings, digests, fingerprint)
-
-
-def _few_warning(data: Dataset, recipe: TrainingRecipe, learned_from: int) -> tuple[str, ...]:
-    """A word where the split, and not the user, left most normals out."""
-    there = sum(sample.is_normal for sample in data.samples)
-    if recipe.shots is not None or learned_from >= 0.2 * there:
-        return ()
-    return (f"the split {recipe.split} leaves {learned_from} of {there} normals to learn from: choose another with --split",)
 
 
 def _validation_share(recipe: TrainingRecipe, normals: int) -> float:
