@@ -120,6 +120,15 @@ def test_products_that_do_not_meet_are_refused(tmp_path, real):
         match(read_generated(tmp_path, two_products(real)), two_products(real))
 
 
+def test_one_product_of_several_is_chosen(tmp_path, real):
+    for product in ("weave", "x"):
+        put(tmp_path / product / "spot" / "0.png", toy_texture(Seed(0), SIDE))
+    found = measure_quality(tmp_path, real, Rules(("ssim",), side=SIDE), extractor="random-0", product="weave")
+    assert [each.product for each in found.types] == ["weave"]
+    with pytest.raises(UnknownName, match="no product 'x'"):
+        measure(tmp_path, real, "ssim")
+
+
 def test_folders_named_like_products_are_products(tmp_path, real):
     put(tmp_path / "x" / "0.png", toy_texture(Seed(0), SIDE))
     assert list(read_generated(tmp_path, two_products(real)).pictures) == [("x", "unknown")]

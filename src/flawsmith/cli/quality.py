@@ -113,7 +113,9 @@ def quality(
 
     rules = Rules(tuple(metric or ()), pairing, size, compat, seed)
     data = load(real, layout, product=product)
-    found = measure_quality(synthetic, data, rules, extractor=extractor, weights=weights or (), layout=synthetic_layout)
+    found = measure_quality(
+        synthetic, data, rules, extractor=extractor, weights=weights or (), layout=synthetic_layout, product=product
+    )
     head = f"{synthetic} against {data.name} ({real})"
     show("\n".join([head, *_lines(found)]), {"synthetic": str(synthetic), "real": str(real), **found.to_json()}, as_json)
 

@@ -21,7 +21,7 @@ Vector = NDArray[np.floating[Any]]
 ROUNDING = 1e-5
 """Share of the lengths by which a distance from float32 products may err: what lies so near to the least is measured again."""
 
-BLOCK = 1 << 28
+BLOCK = 1 << 30
 """Bytes of references that are looked at together."""
 
 ROWS = 16
@@ -59,7 +59,7 @@ def nearest(vectors: Vectors, references: Vectors, label: str = "nearest") -> ND
     """For each vector the reference at the least distance; the first of equals.
 
     Args:
-        vectors: n of them, read once for each block of references that fits 256 MiB.
+        vectors: n of them, read once for each block of references that fits 1 GiB.
         references: at least one.
         label: what to call it where progress is shown.
 

@@ -91,6 +91,7 @@ def measure_quality(
     extractor: str = AUTO,
     weights: Sequence[Path] = (),
     layout: str = "auto",
+    product: str | None = None,
 ) -> Quality:
     """Measure a folder of generated pictures against real ones.
 
@@ -100,6 +101,7 @@ def measure_quality(
         rules: None: the defaults.
         extractor, weights: see `flawsmith.encoders.quality_nets.quality_nets`.
         layout: of the synthetic set: `auto`, `plain`, or one of those that `precomputed` reads.
+        product: leave the set's other products aside; None: all must be in `data`.
 
     Raises:
         UnknownName, UsageError, BadParameter: a name or a number out of range, or files that nothing needs.
@@ -108,7 +110,7 @@ def measure_quality(
         DamagedFile: weights, or a file that describes the set, cannot be read.
     """
     rules = rules or Rules()
-    generated = read_generated(synthetic, data, layout)
+    generated = read_generated(synthetic, data, layout).of(product)
     groups, notes = match(generated, data)
     with use_threads():
         nets = quality_nets(extractor, weights)
@@ -170,7 +172,7 @@ def _of_product(types: Sequence[TypeQuality], product: str) -> dict[str, MetricV
 
 def _notes(nets: QualityNets, rules: Rules) -> list[str]:
     notes = [
-        f"values @{suffix} come from another network than the one that defines the metric: do not put them beside published ones"
+        f"values @{suffix} come from other weights than those that define the metric: do not put them beside published ones"
         for suffix in dict.fromkeys((nets.sets.suffix, nets.pairs.suffix))
         if suffix
     ]

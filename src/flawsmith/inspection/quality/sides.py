@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flawsmith.core.arrays import Image, Mask
@@ -87,6 +87,11 @@ class Generated:
     pictures: Mapping[tuple[str | None, str], tuple[Picture, ...]]
     learned_from: Mapping[str, frozenset[tuple[str, str] | str]]
     notes: tuple[str, ...]
+
+    def of(self, product: str | None) -> Generated:
+        """The pictures of one product, where there are some; those that tell no product stay."""
+        kept = {key: pictures for key, pictures in self.pictures.items() if key[0] in (None, product)}
+        return self if product is None or not kept else replace(self, pictures=kept)
 
 
 def read_generated(root: Path, data: Dataset, layout: str = AUTO) -> Generated:
