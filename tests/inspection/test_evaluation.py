@@ -1,5 +1,7 @@
 import json
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -8,9 +10,13 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from flawsmith.core.errors import DataError, NoPixelTruth, UnknownName
+from flawsmith.core.samples import Sample
 from flawsmith.data import load
+from flawsmith.data.dataset import Dataset
+from flawsmith.data.fingerprints import digest_of
 from flawsmith.inspection.evaluation import Evaluation, evaluate
 from flawsmith.inspection.inspector import Inspector
+from flawsmith.inspection.training import train
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +118,76 @@ def test_the_training_data_under_other_names_is_known(inspector: Inspector, tile
     found = evaluate(inspector, load(tmp_path / "renamed"))
     assert "24 images that were learned from were left out" in found.warnings[-1]
     assert sorted(r.prediction.score for r in found.results) == sorted(r.prediction.score for r in result.results)
+
+
+def refused(inspector: Inspector, data: Dataset, code: str) -> DataError:
+    with pytest.raises(DataError) as caught:
+        evaluate(inspector, data)
+    assert caught.value.code == code
+    return caught.value
+
+
+def changed(data: Dataset, change: Callable[[Sample], Sample]) -> Dataset:
+    return replace(data, samples=tuple(change(sample) for sample in data.samples))
+
+
+def test_synthetic_pictures_are_no_test_images(inspector: Inspector, tiles: Path, tmp_path: Path):
+    root = shutil.copytree(tiles / "test", tmp_path / "test").parent
+    lines = ["image_path,split,class_name,origin"]
+    for number, file in enumerate(sorted((root / "test").rglob("*.png"))):
+        lines.append(f"{file.relative_to(root)},test,{file.parent.name},{'real' if number % 3 else 'synthetic'}")
+    (root / "list.csv").write_text("\n".join(lines))
+    error = refused(inspector, load(root / "list.csv"), "E_SYNTHETIC")
+    assert len(error.files) == 5
+    assert "is synthetic and in the test split" in str(error)
+
+
+def test_what_was_made_from_a_test_picture_is_no_training_image(inspector: Inspector, tiles: Path):
+    data = load(tiles)
+    tested = next(sample for sample in data.samples if sample.split == "test")
+    made = {"reference_sha256": digest_of(tested.image())}
+    first = next(sample.id for sample in data.samples if sample.split == "train")
+    leak = changed(data, lambda s: replace(s, origin="synthetic", tags=made) if s.id == first else s)
+    assert "was made from a picture of the test split" in str(refused(inspector, leak, "E_SYNTHETIC"))
+
+
+def test_one_picture_under_two_labels_is_refused(inspector: Inspector, tiles: Path, tmp_path: Path):
+    shutil.copytree(tiles / "test", tmp_path / "new" / "test")
+    for stem in ("000", "001"):
+        shutil.copy(next((tiles / "test" / "good").glob(f"*{stem}.png")), tmp_path / "new" / "test" / "scratch" / f"g{stem}.png")
+    error = refused(inspector, load(tmp_path / "new"), "E_LABEL_CONFLICT")
+    assert len(error.files) == 4
+    assert "expected one label for one picture" in str(error)
+
+
+def test_a_group_on_both_sides_of_the_inspectors_own_split_is_refused(inspector: Inspector, tiles: Path):
+    torn = {"tiles/train/good/000", "tiles/test/good/000"}
+    data = load(tiles)
+    assert torn <= {sample.id for sample in data.samples}
+    error = refused(inspector, changed(data, lambda s: replace(s, group="one piece") if s.id in torn else s), "E_GROUP")
+    assert "are of one group (one piece)" in str(error)
+
+
+@pytest.fixture
+def marked(tiles: Path, tmp_path: Path) -> Path:
+    """The tiles, two of whose good test images have a mask that marks something; a third has a blank one."""
+    root = shutil.copytree(tiles, tmp_path / "marked" / "tiles")
+    for number, file in enumerate(sorted((root / "test" / "good").glob("*.png"))[:3]):
+        mask = np.zeros(cv2.imread(str(file), 0).shape, np.uint8)
+        mask[:20] = 255 * (number < 2)
+        target = root / "ground_truth" / "good" / f"{file.stem}_mask.png"
+        target.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(target), mask)
+    return root
+
+
+def test_a_mask_that_marks_a_good_image_is_refused_and_all_are_named(inspector: Inspector, marked: Path):
+    error = refused(inspector, load(marked), "E_MASK_ON_NORMAL")
+    assert "marks a defect on test/good/" in str(error)
+    assert len(error.files) == 2
+    with pytest.raises(DataError, match="a good image; expected a blank mask") as caught:
+        train(load(marked), "patchcore", settings=["patchcore.size=64"])
+    assert (caught.value.code, caught.value.files) == ("E_MASK_ON_NORMAL", error.files)
+    for file in error.files:
+        Path(file).unlink()
+    assert evaluate(inspector, load(marked)).metrics["pixel_ap"].defined

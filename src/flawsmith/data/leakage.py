@@ -145,8 +145,8 @@ def find_leaks(dataset: Dataset, prints: Mapping[str, Fingerprint] | None = None
 
     Args:
         dataset: the samples on their sides.
-        prints: fingerprints by sample id, where they are known already; of samples without one only files and groups are
-            compared.
+        prints: fingerprints by sample id, where they are known already; of samples without one only files, groups
+            and where they come from are compared.
         aside: samples on no side, whose labels are compared all the same, where they have a fingerprint.
     """
     files = _one_file(dataset.samples)
@@ -162,7 +162,7 @@ def find_leaks(dataset: Dataset, prints: Mapping[str, Fingerprint] | None = None
         *_exact(samples, prints),
         *cheap,
         *_turned(samples, prints),
-        *_synthetic(samples, prints),
+        *_synthetic(dataset.samples, prints),
         *warning,
     )
     return LeakageReport(collect(found), near)
@@ -253,7 +253,7 @@ def _groups(samples: Sequence[Sample]) -> Iterator[Problem]:
 
 
 def _synthetic(samples: Sequence[Sample], prints: Mapping[str, Fingerprint]) -> Iterator[Problem]:
-    tested = {prints[sample.id].digest for sample in samples if sample.split == "test"}
+    tested = {prints[sample.id].digest for sample in samples if sample.split == "test" and sample.id in prints}
     for sample in samples:
         if sample.origin != "synthetic":
             continue

@@ -11,6 +11,7 @@ import numpy as np
 from flawsmith.core.errors import DataError
 from flawsmith.core.samples import GOOD, Sample
 from flawsmith.data.fingerprints import Fingerprint, fingerprint
+from flawsmith.data.good_masks import mask_on_normal
 from flawsmith.data.problems import SHOWN, Problem
 from flawsmith.data.reading import FileSource, read_mask_values
 
@@ -95,10 +96,7 @@ class Looked:
         if not source.masks:
             return
         if marked and source.defect == GOOD:
-            told = (
-                f"{source.root / source.masks[0]} marks a defect on {source.path}, a good image; expected a blank mask: move one"
-            )
-            self.problems.append(Problem("E_MASK_ON_NORMAL", told, (str(source.root / source.masks[0]),)))
+            self.problems.append(mask_on_normal(source, source.masks[0]))
         if not marked and source.has_mask and source.defect != GOOD:
             try:
                 source.regions()

@@ -16,7 +16,10 @@ from flawsmith.core.errors import DataError, NoPixelTruth, UnknownName
 from flawsmith.core.progress import track
 from flawsmith.core.samples import Sample
 from flawsmith.data.dataset import Dataset
-from flawsmith.data.fingerprints import turned_digest
+from flawsmith.data.fingerprints import Fingerprint, fingerprint, turned_digest
+from flawsmith.data.good_masks import refuse_marked_normals
+from flawsmith.data.leakage import find_leaks
+from flawsmith.data.problems import raise_errors
 from flawsmith.data.scales import refuse_other_scale
 from flawsmith.inspection.inspector import Inspector
 from flawsmith.inspection.kinds import DERIVED, measure_kinds
@@ -157,8 +160,9 @@ def evaluate(
         memory: bytes of anomaly maps and masks that are held; more goes to a temporary file.
 
     Raises:
-        DataError: no test image (E_EMPTY_SPLIT), one that the inspector was trained on (E_DUPLICATE), or images scaled in
-            another way than those were (E_MODE).
+        DataError: no test image (E_EMPTY_SPLIT), one that the inspector was trained on (E_DUPLICATE) or whose group is
+            (E_GROUP), that is synthetic (E_SYNTHETIC), has two labels (E_LABEL_CONFLICT) or is good and marked
+            (E_MASK_ON_NORMAL), or images scaled in another way than those of the training were (E_MODE).
         NoPixelTruth: a required pixel metric has no masks to be measured on.
         UnknownName: a required metric or a protocol does not exist.
         BadParameter: the detector has no as_released protocol, or a geometry was given beside it.
@@ -170,6 +174,7 @@ def evaluate(
     chosen = geometry_of(protocol, inspector.detector.name, geometry)
     refuse_other_scale(inspector.origin.scale, data)
     side = choose_test_images(inspector, data)
+    refuse_marked_normals(side.samples)
     _refuse_without_truth(side.samples, require)
     with use_threads() as threads:
         seen = look(inspector, side.samples, chosen, memory)
@@ -207,7 +212,8 @@ def choose_test_images(inspector: Inspector, data: Dataset) -> Chosen:
 
     Raises:
         UnknownName: several products, none of them the inspector's.
-        DataError: no image to test on (E_EMPTY_SPLIT), or some of what was learned from among them (E_DUPLICATE).
+        DataError: no image to test on (E_EMPTY_SPLIT), some of what was learned from among them (E_DUPLICATE), or another leak
+            (E_GROUP, E_LABEL_CONFLICT, E_SYNTHETIC).
     """
     product, warnings = _product(inspector, data)
     mine = data.of(product=product)
@@ -217,23 +223,47 @@ def choose_test_images(inspector: Inspector, data: Dataset) -> Chosen:
     if not own and len(chosen) < len(mine):
         left = len(mine) - len(chosen)
         warnings += (f"{left} images that {data.root} marks as training or validation were left out",)
-    chosen, renamed = _unseen(inspector, chosen, own)
+    turned, prints = _looked_at(chosen)
+    unseen, renamed = _unseen(inspector, chosen, own, turned)
     warnings += renamed
-    if not chosen:
+    if not unseen:
         raise DataError(
             "E_EMPTY_SPLIT", f"{data.root} has no test image for {inspector.origin.product}; expected some: add images"
         )
-    return Chosen(chosen, own, warnings)
+    learned = [sample for sample in placed.samples if own and sample.split in ("train", "val")]
+    _refuse_leaks(replace(placed, samples=(*learned, *(sample.moved_to("test") for sample in unseen))), prints, chosen)
+    return Chosen(unseen, own, warnings)
 
 
-def _unseen(inspector: Inspector, samples: tuple[Sample, ...], own: bool) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
+def _looked_at(samples: Sequence[Sample]) -> tuple[dict[str, str], dict[str, Fingerprint]]:
+    """By id, what remains of each picture in any turn, and as it is."""
+    turned, prints = {}, {}
+    for sample in track(samples, "looking for leaks"):
+        image = sample.image()
+        turned[sample.id], prints[sample.id] = turned_digest(image), fingerprint(image)
+    return turned, prints
+
+
+def _refuse_leaks(sides: Dataset, prints: Mapping[str, Fingerprint], looked_at: Sequence[Sample]) -> None:
+    """The rules of the leakage test beside that of learned pictures: labels, synthetic ones, groups and files on two sides.
+
+    Near copies of training images are not looked for: those of the inspector's own test side are among the warnings of its
+    training, and of training images that are elsewhere no more is kept than what says whether a picture is the same.
+    """
+    there = {sample.id for sample in sides.samples}
+    aside = [sample for sample in looked_at if sample.id not in there]
+    raise_errors(find_leaks(sides, prints, aside).problems)
+
+
+def _unseen(
+    inspector: Inspector, samples: tuple[Sample, ...], own: bool, found: Mapping[str, str]
+) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
     """The samples that were not learned from, and a word where some were left out.
 
     Where other data hold everything that was learned from, they are the training data under other names, and what was learned
     from is left out. Where they hold only some of it, or the inspector's own test side does, it is a leak.
     """
     learned = set(inspector.origin.digests)
-    found = {sample.id: turned_digest(sample.image()) for sample in track(samples, "looking for leaks")}
     left = tuple(sample for sample in samples if found[sample.id] not in learned)
     if len(left) == len(samples):
         return samples, ()

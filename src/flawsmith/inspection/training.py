@@ -38,6 +38,7 @@ from flawsmith.core.seeding import Seed
 from flawsmith.core.synthesizer import Synthesizer, check_needs, heritage_of
 from flawsmith.data.dataset import Dataset
 from flawsmith.data.fingerprints import turned_digest
+from flawsmith.data.good_masks import refuse_marked_normals
 from flawsmith.data.leakage import check_heritage, check_leakage
 from flawsmith.data.resize import resize_image
 from flawsmith.data.scales import scale_of
@@ -171,7 +172,7 @@ def train_recipe(
 
     Raises:
         UsageError: the product is missing or unknown.
-        DataError: too few normals, or a leak between the sides of the split.
+        DataError: too few normals, a leak between the sides of the split, or a mask that marks a normal.
         NeedUnmet: the detector needs what this run does not have; said before any work.
         OutputError: `out` is taken or cannot be written.
     """
@@ -247,6 +248,7 @@ def _prepare(data: Dataset, recipe: TrainingRecipe) -> _Prepared:
         )
     held_out = tuple(sample for sample in applied.of(split="val").samples if sample.is_normal)
     leaks = check_leakage(applied, support.anomalies)
+    refuse_marked_normals(applied.samples)
     support = replace(support, normals=normals)
     fitted = tuple((synthesizer.fit(support), weight) for synthesizer, weight in sources)
     _refuse_twinless(detector, fitted)
