@@ -32,7 +32,7 @@ class Site:
 
     Args of a test: `content`; `ranges` (it understands Range), `etag`, `modified`; `cuts` (bytes after which the next responses
     are cut off), `lies` (it answers 206 with another part), `status` (it answers that, always), `sized` (it tells the length),
-    `moved` (paths that lead to others).
+    `moved` (paths that lead to others), `raw` (bytes that it answers with, always).
     """
 
     def __init__(self):
@@ -45,6 +45,7 @@ class Site:
         self.status = None
         self.sized = True
         self.moved = {}
+        self.raw = None
         self.requests = []
         self.url = ""
 
@@ -71,6 +72,10 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Location", site.moved[self.path])
             self.send_header("Content-Length", "0")
             self.end_headers()
+            return
+        if site.raw:
+            self.wfile.write(site.raw)
+            self.close_connection = True
             return
         site.requests.append(dict(self.headers))
         if site.status:

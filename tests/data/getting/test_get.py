@@ -174,6 +174,26 @@ def test_redirects_to_files_are_not(got, tmp_path, stocked, target):
     assert left(tmp_path) == [".set.download"]
 
 
+@pytest.mark.parametrize("target", ["/set.tar.gz", "http://[::1/a", "file:///\x1b[2Jx"])
+def test_a_redirect_to_nowhere_is_one_line(command, stocked, capsys, target):
+    """In a circle, to what is no address, with a control sequence of a terminal."""
+    stocked.moved = {"/set.tar.gz": target}
+    assert command("--yes") == 1
+    line = refused(capsys, "E_DOWNLOAD")
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize(
+    "answer", [b"\x00\x1b[2Jgarbage\r\n\r\n", b"HTTP/1.1 500 a\x1b[2Jb\r\n\r\n", b"HTTP/1.1 500 " + b"x" * 9000]
+)
+def test_a_broken_answer_is_one_short_line(command, stocked, capsys, answer):
+    stocked.raw = answer
+    assert command("--yes") == 1
+    line = refused(capsys, "E_DOWNLOAD")
+    assert line.isprintable()
+    assert len(line) < 500
+
+
 @pytest.mark.parametrize("status", [403, 404, 500, 503])
 def test_an_answer_of_the_server_is_told(got, stocked, status):
     stocked.status = status
@@ -256,11 +276,26 @@ def test_a_mirror_needs_a_hash_from_somewhere():
         archive_of(entry("mtd"), "http://127.0.0.1/a.zip", "abc")
     with pytest.raises(BadParameter, match="--sha256 without --url"):
         archive_of(entry("mtd"), None, "0" * 64)
-    for url in ("ftp://host/a.zip", "file:///a.zip", "a.zip", "http:///a.zip"):
-        with pytest.raises(BadParameter, match="http:// or https://"):
+    broken = ("http://[::1/a", "http://host:99999/a", "http://host:x/a", "http://a b/c", "http://host/a\r\nX: y", "http://höst/a")
+    for url in ("ftp://host/a.zip", "file:///a.zip", "a.zip", "http:///a.zip", "", *broken):
+        with pytest.raises(BadParameter, match="http:// or https://") as caught:
             archive_of(entry("mtd"), url, "0" * 64)
+        assert "\n" not in str(caught.value)
+    for url in ("http://host/a@b", "http://host:80/a?token=a@b", "https://[::1]:8080/a%20b"):
+        assert archive_of(entry("mtd"), url, "0" * 64).url == url
     assert archive_of(entry("mvtec"), "http://127.0.0.1/a").checksum == entry("mvtec").archive.checksum
     assert archive_of(entry("mvtec"), None, "A" * 64).checksum == Checksum("sha256", "a" * 64)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://me:secret@host/a.zip", "ftp://secret@host", "http://me:secret@[::1/a", "me:secret@host/a"]
+)
+def test_a_password_in_an_address_is_refused_and_not_shown(url, capsys, tmp_path):
+    assert run(["data", "get", "mtd", "--url", url, "--sha256", "0" * 64, "--out", str(tmp_path / "set"), "--yes"]) == 2
+    told = capsys.readouterr()
+    assert "with a user's name or password" in told.err
+    assert "secret" not in told.out + told.err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_data_set_of_the_spec_is_listed():

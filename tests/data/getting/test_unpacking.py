@@ -152,8 +152,9 @@ def test_a_header_that_would_fill_the_memory_is_refused(tried, make_tar):
 
 def test_a_sparse_file_is_refused(tried, make_tar):
     info = tarfile.TarInfo("hole.png")
-    info.pax_headers = {"GNU.sparse.major": "0", "GNU.sparse.map": "0,0", "GNU.sparse.size": str(1 << 40)}
-    with pytest.raises(UnsafeArchive):
+    info.size = 1
+    info.pax_headers = {"GNU.sparse.map": "0,1", "GNU.sparse.size": "1000"}
+    with pytest.raises(UnsafeArchive, match=r"'hole\.png', which is a link, a device or a sparse file"):
         tried(make_tar([info]))
 
 
@@ -173,6 +174,43 @@ def test_a_cut_archive_is_refused(mode, tried, make_tar):
     data = make_tar([("1.png", random.Random(0).randbytes(50_000))], mode)
     with pytest.raises(UnsafeArchive, match="get it again"):
         tried(data[: len(data) // 2])
+
+
+def test_a_tar_is_whole_with_its_last_block_and_not_before(tried, make_tar, tmp_path):
+    """Two members of a header and a block each, then zeros; tarfile itself takes a cut or damaged header for the end."""
+    import shutil
+
+    data = make_tar([("1.png", b"one"), ("2.png", b"two")], "w")
+    members = 4 * 512
+    for cut in (1, 511, 513, 1023, 1024, 1025, 1300, 1535, 1536, 1540, members - 1, members, members + 100):
+        with pytest.raises(UnsafeArchive, match="get it again"):
+            tried(data[:cut])
+        shutil.rmtree(tmp_path / "work")
+    damaged = bytearray(data)
+    damaged[1024] ^= 0xFF
+    with pytest.raises(UnsafeArchive, match="get it again"):
+        tried(bytes(damaged))
+    shutil.rmtree(tmp_path / "work")
+    assert tried(data[: members + 512])[0] == 2
+
+
+@pytest.mark.parametrize("folders", [[], ["a"]])
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_an_archive_without_a_file_is_refused(folders, kind, tried, make_tar, make_zip):
+    infos = [tarfile.TarInfo(name) for name in folders]
+    for info in infos:
+        info.type = tarfile.DIRTYPE
+    with pytest.raises(UnsafeArchive, match="holds no file; expected those of a picture set: get it again"):
+        tried(make_tar(infos) if kind == "tar" else make_zip([(f"{name}/", b"") for name in folders]))
+
+
+def test_a_zip_that_holds_less_than_it_declares_is_refused(tried, make_zip):
+    """The central directory says 200,000 bytes, the stream ends after 100,000 with the right checksum."""
+    data = bytearray(make_zip([("1.png", bytes(100_000))]))
+    at = data.rindex(b"PK\x01\x02")
+    data[at + 24 : at + 28] = (200_000).to_bytes(4, "little")
+    with pytest.raises(UnsafeArchive, match=r"ends within '1\.png'; expected a whole archive"):
+        tried(bytes(data))
 
 
 def test_a_damaged_zip_is_refused(tried, make_zip):

@@ -8,6 +8,7 @@ over.
 from __future__ import annotations
 
 import http.client
+import re
 import shutil
 import time
 import urllib.error
@@ -26,18 +27,31 @@ from flawsmith.core.progress import track
 CHUNK = 1 << 20
 TIMEOUT_SECONDS = 60.0
 ATTEMPTS = 5
+LONGEST_REASON = 200
 HTTP_OK, HTTP_PARTIAL, HTTP_RANGE = 200, 206, 416
 
 
 def check_url(url: str) -> None:
-    """Refuse an address that is not http or https.
+    """Refuse an address that is not http or https, or names a user: addresses are shown, and kept beside a part.
 
     Raises:
-        BadParameter: another scheme, or no host.
+        BadParameter: another scheme, no host, no such port, letters that an address has not, or a user's name or password.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadParameter(f"--url is {url}; expected an address that starts with http:// or https://")
+    shown = re.sub(r"^([^/?#]*//)?[^/?#]*@", r"\1…@", url)
+    if shown != url:
+        raise BadParameter(
+            f"--url is {shown!r}, with a user's name or password, which would be shown and kept; expected an address without: "
+            f"fetch the archive yourself, and unpack it"
+        )
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or not url.isascii() or not url.isprintable() or " " in url:
+        raise BadParameter(
+            f"--url is {url!r}; expected an address that starts with http:// or https://, with %20 and the like for other letters"
+        )
 
 
 @dataclass(frozen=True)
@@ -172,11 +186,11 @@ def _connection(url: str, headers: dict[str, str]) -> Iterator[Response]:
     except urllib.error.HTTPError as error:
         if error.code != HTTP_RANGE:
             raise DownloadError(
-                f"{url} answers {error.code} {error.reason}; expected the archive: the address may have changed, see the data "
-                f"set's home, or give a mirror with --url"
+                f"{url} answers {error.code} {_told(error.reason)}; expected the archive: the address may have changed, see the "
+                f"data set's home, or give a mirror with --url"
             ) from error
         response = error
-    except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
+    except (urllib.error.URLError, OSError, http.client.HTTPException, ValueError) as error:  # ValueError: where it is sent on to
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         raise DownloadError(
             f"cannot reach {_host(url)} ({_reason(reason)}); expected a network connection: try again later, give a mirror with "
@@ -239,5 +253,10 @@ def _host(url: str) -> str:
 
 def _reason(error: object) -> str:
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__
+        return _told(error.strerror)
+    return _told(str(error)) or type(error).__name__
+
+
+def _told(text: str) -> str:
+    """What a server may have written, in one line and without its control characters."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in " ".join(text.split()))[:LONGEST_REASON]

@@ -41,6 +41,8 @@ UNREADABLE = (
     RuntimeError,
     ValueError,
 )
+END = bytes(512)
+"""The block after the last member of a tar."""
 HEADERS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 
 
@@ -68,6 +70,8 @@ def unpack(archive: Path, folder: Path, limits: Limits) -> int:
             _unpack_tar(archive, folder, budget)
         else:
             raise UnsafeArchive(f"{archive.name} is no whole tar or zip archive; expected one: get it again")
+        if not budget.files:
+            raise UnsafeArchive(f"{archive.name} holds no file; expected those of a picture set: get it again")
         _lift_only_folder(folder)
     return budget.files
 
@@ -144,19 +148,27 @@ def _unpack_zip(archive: Path, folder: Path, budget: _Budget) -> None:
                 _write(stream, target, member.file_size, budget, member.filename)
 
 
-class _ShortHeaders(tarfile.TarInfo):
-    """Refuses extended headers that would fill the memory before any member is seen."""
+class _WholeHeaders(tarfile.TarInfo):
+    """Refuses what tarfile takes for the end of an archive, and extended headers that would fill the memory.
+
+    A whole archive ends with a block of zeros; tarfile also ends, without a word, where a header is missing, cut or damaged.
+    """
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _ShortHeaders:
-        info = super().frombuf(buf, encoding, errors)
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _WholeHeaders:
+        try:
+            info = super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if buf == END:
+                raise
+            raise tarfile.ReadError(f"a header is missing, cut or damaged: {error}") from error
         if info.type in HEADERS and info.size > LONGEST_HEADER:
             raise tarfile.ReadError(f"a header of {info.size} bytes")
         return info
 
 
 def _unpack_tar(archive: Path, folder: Path, budget: _Budget) -> None:
-    with tarfile.open(archive, "r|*", tarinfo=_ShortHeaders) as packed:
+    with tarfile.open(archive, "r|*", tarinfo=_WholeHeaders) as packed:
         for member in track(packed, "unpack (files)"):
             target = budget.place(member.name, folder)
             if not (member.isreg() or member.isdir()) or member.issparse():
