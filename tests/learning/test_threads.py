@@ -18,7 +18,7 @@ def test_the_environment_decides_where_nobody_else_does(monkeypatch: pytest.Monk
         assert threads == 1
 
 
-@pytest.mark.parametrize("text", ["zero", "-1", "0"])
+@pytest.mark.parametrize("text", ["zero", "-1", "0", "²"])
 def test_nonsense_is_refused(monkeypatch: pytest.MonkeyPatch, text: str):
     monkeypatch.setenv("FLAWSMITH_THREADS", text)
     with pytest.raises(BadParameter, match="expected"), use_threads():

@@ -1,5 +1,6 @@
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from flawsmith.core.errors import BadParameter, DataError, NoPixelTruth, OverBudget, UnknownName
-from flawsmith.metrics import METRIC_IDS, per_defect, score_maps
+from flawsmith.metrics import METRIC_IDS, per_defect, score_maps, score_stream
 
 Case = tuple[list[NDArray[np.float32]], list[NDArray[np.bool_]]]
 
@@ -250,13 +251,21 @@ def test_mask_with_other_values_is_refused(case: Case, odd: int) -> None:
 
 
 def test_mask_that_mixes_one_and_255_or_holds_text_is_refused(case: Case) -> None:
-    for bad in (np.array([[0, 1, 255]]), np.array([["a", "b", "c"]]), np.array([[0.0, 0.5, math.nan]])):
-        with pytest.raises(DataError, match="expected booleans, 0/1 or 0/255"):
+    told = {
+        "both 1 and 255": np.array([[0, 1, 255]]),
+        "values of type <U1": np.array([["a", "b", "c"]]),
+        "0.5": np.array([[0.0, 0.5, 0.7]]),
+        "nan": np.array([[0.0, 1.0, math.nan]]),
+    }
+    for what, bad in told.items():
+        with pytest.raises(DataError, match=f"the mask of image 0 holds {what}; expected booleans, 0/1 or 0/255"):
             score_maps([np.zeros((1, 3))], [bad], labels=[1])
 
 
 def test_mask_on_a_normal_is_refused(case: Case) -> None:
-    with pytest.raises(DataError, match="image 3 is labelled good, and its mask marks 12 pixels") as error:
+    with pytest.raises(
+        DataError, match=r"image 3 is labelled good, and its mask marks 12 pixels; expected .*: repair the mask"
+    ) as error:
         score_maps(*case, labels=[0, 0, 0, 0, 1, 1, 1, 1])
     assert error.value.code == "E_MASK_ON_NORMAL"
 
@@ -269,7 +278,15 @@ def test_mask_on_a_normal_is_refused(case: Case) -> None:
         {"names": ["a"]},
         {"masks": []},
         {"labels": None, "masks": None},
+        {"labels": [[0]] * 3 + [[1]] * 5},
+        {"labels": (int(i > 2) for i in range(8))},
         {"scores": [[0.5]] * 8},
+        {"scores": ["x"] * 8},
+        {"scores": dict.fromkeys(range(8), 0.5)},
+        {"masks": (None for _ in range(8))},
+        {"maps": {f"a{i}": np.zeros((2, 2)) for i in range(8)}},
+        {"maps": 8},
+        {"names": "abcdefgh"},
     ],
 )
 def test_lists_that_do_not_fit_are_refused(case: Case, change: dict[str, object]) -> None:
@@ -280,6 +297,36 @@ def test_lists_that_do_not_fit_are_refused(case: Case, change: dict[str, object]
         per_defect(*case, ["good", "x"])
 
 
+@pytest.mark.parametrize(
+    ("name", "odd"),
+    [
+        *(("fpr_limit", odd) for odd in ("0.3", None, True, [0.3])),
+        *(("connectivity", odd) for odd in ("8", None, 8.5, [8])),
+        *(("memory", odd) for odd in (math.inf, math.nan, "4G", None)),
+        *(("workers", odd) for odd in ("2", 2.5, True)),
+        *(("tolerance", odd) for odd in ("x", None)),
+        *(("resamples", odd) for odd in (-1, 2.5, None)),
+        *(("pixel_resamples", odd) for odd in (-1, "10")),
+        *(("seed", odd) for odd in (None, "a", 0.5)),
+        ("metrics", "pixel_iou_max"),
+    ],
+)
+def test_parameters_of_another_kind_are_named(case: Case, name: str, odd: object) -> None:
+    with pytest.raises(BadParameter, match=re.escape(f"{name} is {odd!r}; expected ")):
+        score_maps(*case, **{name: odd})  # type: ignore[arg-type]
+    if name in ("fpr_limit", "connectivity", "memory", "workers", "resamples", "seed"):
+        with pytest.raises(BadParameter, match=re.escape(f"{name} is {odd!r}; expected ")):
+            score_stream(zip(*case, [None] * 8, strict=True), **{name: odd})  # type: ignore[arg-type]
+
+
+def test_numbers_of_numpy_and_whole_floats_are_numbers(case: Case) -> None:
+    expected = score_maps(*case, resamples=10, connectivity=4, fpr_limit=0.5)
+    options = {"resamples": np.int64(10), "connectivity": 4.0, "fpr_limit": np.float32(0.5), "memory": 4e9, "seed": np.int8(0)}
+    found = score_maps(*case, **options)  # type: ignore[arg-type]
+    assert dict(found) == dict(expected)
+    assert json.dumps(found.to_json()) == json.dumps(expected.to_json())
+
+
 def test_no_maps_and_odd_maps_are_refused() -> None:
     with pytest.raises(BadParameter, match="there are no maps"):
         score_maps([], [])
@@ -288,13 +335,65 @@ def test_no_maps_and_odd_maps_are_refused() -> None:
             score_maps([odd], None, labels=[0])
 
 
-@pytest.mark.parametrize("labels", [[0, 0, 0, 1, 1, 1, 1, 2], [0, 0, 0, 1, 1, 1, 1, math.nan]])
-def test_label_other_than_0_and_1_names_its_image(case: Case, labels: list[float]) -> None:
-    with pytest.raises(DataError, match="the label of image 7") as error:
-        score_maps(*case, labels=labels)
-    assert error.value.code == "E_LABEL"
+@pytest.mark.parametrize("odd", [2, -1, 0.5, math.nan])
+def test_labels_other_than_0_and_1_name_their_images(case: Case, odd: object) -> None:
+    with pytest.raises(DataError, match=r"the label of image 2 is .*; expected 0 .*: give 1 for .*\(and 1 more\)") as error:
+        score_maps(*case, labels=[0, 0, odd, 1, 1, 1, 1, odd])  # type: ignore[list-item]
+    assert (error.value.code, error.value.files) == ("E_LABEL", ("image 2", "image 7"))
+    with pytest.raises(DataError, match=r"the label of image 2 is .*\(and 1 more\)") as error:
+        score_stream(zip(*case, [0, 0, odd, 1, 1, 1, 1, odd], strict=True))
+    assert (error.value.code, error.value.files) == ("E_LABEL", ("image 2", "image 7"))
+    for labels in (["0", "1"] * 4, ["good", "crack"] * 4, [None, 1] * 4):
+        with pytest.raises(DataError, match=r"the label of image 0 is .*; expected 0"):
+            score_maps(*case, labels=labels)
 
 
-def test_score_that_is_not_finite_names_its_image(case: Case) -> None:
-    with pytest.raises(DataError, match="the score of image 1 is nan"):
-        score_maps(*case, scores=[0, math.nan, 0, 1, 1, 1, 1, 1])
+def test_scores_that_are_not_finite_name_their_images(case: Case) -> None:
+    with pytest.raises(DataError, match=r"the score of image 1 is nan; expected .*: repair it.*\(and 1 more\)") as error:
+        score_maps(*case, scores=[0, math.nan, 0, 1, 1, 1, 1, math.inf])
+    assert error.value.files == ("image 1", "image 7")
+
+
+@pytest.mark.parametrize("engine", ["sort", "anchored", "histogram"])
+def test_numbers_that_float64_would_tie_are_refused_and_others_kept(engine: str) -> None:
+    offsets, mask = np.arange(400).reshape(20, 20), np.zeros((20, 20), bool)
+    mask[10:] = True
+    for tied in (offsets + 2**60, -offsets - 2**60, offsets.astype(np.uint64) + 2**63, np.longdouble(2**60) + offsets):
+        with pytest.raises(
+            DataError, match=rf"the map of tile is {tied.dtype} and holds numbers that float64 rounds.*: rank"
+        ) as error:
+            score_maps([tied], [mask], names=["tile"], engine=engine, resamples=0)
+        assert (error.value.code, error.value.files) == ("E_MODE", ("tile",))
+    for kept in (offsets + 2**53 - 399, offsets.astype(np.longdouble) / 8):
+        assert score_maps([kept], [mask], engine="sort", resamples=0)["pixel_auroc"].value == 1.0
+    with pytest.raises(DataError, match="float64 rounds"):
+        score_maps([mask], [mask], scores=[2**60 + 1])
+
+
+def test_masked_elements_are_refused_and_arrays_without_any_are_plain(case: Case) -> None:
+    maps, masks = case
+    hidden = [np.ma.masked_array(each, each > 1) for each in maps]
+    with pytest.raises(
+        DataError, match=r"the map of image 0 has \d+ masked elements.*expected a plain array: fill them.*7 more"
+    ) as error:
+        score_maps(hidden, masks)
+    assert error.value.code == "E_MODE"
+    with pytest.raises(DataError, match="the map of image 0 has"):
+        score_stream(zip(hidden, masks, [None] * 8, strict=True))
+    with pytest.raises(DataError, match="the mask of image 5 has 1 masked elements"):
+        score_maps(maps, [*masks[:5], np.ma.masked_array(masks[5], np.arange(masks[5].size) == 3), *masks[6:]])
+    with pytest.raises(DataError, match="the list of labels has 1 masked"):
+        score_maps(*case, labels=np.ma.masked_array([0, 0, 0, 1, 1, 1, 1, 1], [0] * 7 + [1]))
+    whole = [np.ma.masked_array(each, False) for each in maps]
+    assert dict(score_maps(whole, masks)) == dict(score_maps(maps, masks))
+
+
+def test_what_numpy_cannot_read_is_refused(case: Case) -> None:
+    class Tensor:
+        def __array__(self, *_: object, **__: object) -> None:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
+    for odd in (Tensor(), [[1.0], [1.0, 2.0]]):
+        with pytest.raises(DataError, match=r"the map of image 0 cannot be read \(.*\); expected numbers") as error:
+            score_maps([odd, *case[0][1:]], case[1])  # type: ignore[list-item]
+        assert error.value.code == "E_MODE"

@@ -199,6 +199,19 @@ def test_maps_are_read_from_files_as_often_as_the_engine_says_and_masks_once(
     assert [found[key].value for key in found] == [expected[key].value for key in expected]
 
 
+def test_a_histogram_reads_every_map_once_and_once_more_for_each_split(case: Case, tmp_path: Path) -> None:
+    maps, masks = files(tmp_path, case[0], "map"), files(tmp_path, case[1], "mask")
+    readings = {}
+    for tolerance in (1, 1e-4):
+        maps.read.clear(), masks.read.clear()
+        score_maps(maps, masks, case[2], engine="histogram", memory=512 * 1024, tolerance=tolerance, resamples=0)  # type: ignore[arg-type]
+        readings[tolerance] = {maps.read.count(name) for name in maps.names}
+        assert {masks.read.count(name) for name in masks.names[3:]} == readings[tolerance]
+    assert readings[1] == {1}
+    assert readings[1e-4] <= {2, 3, 4, 5}
+    assert len(readings[1e-4]) == 1
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_maps_may_be_memory_maps(case: Case, tmp_path: Path, engine: str) -> None:
     stack = np.lib.format.open_memmap(tmp_path / "maps.npy", mode="w+", dtype=np.float16, shape=(8, 40, 50))
@@ -364,22 +377,57 @@ def test_all_maps_that_are_not_finite_are_named_at_once(case: Case, engine: str,
     assert error.value.files == ("image 2", "image 6")
 
 
-def test_a_map_that_changes_between_two_readings_is_refused(case: Case) -> None:
-    class Unsteady:
-        """Adds noise at each reading, as a network in training mode does."""
+class Unsteady:
+    """Gives another array of item 5 at each reading, with the same smallest and largest value at every one."""
 
-        def __init__(self) -> None:
-            self.rng = np.random.default_rng(0)
+    def __init__(self, arrays: Sequence[NDArray[Any]]) -> None:
+        self.arrays, self.rng = arrays, np.random.default_rng(0)
 
-        def __len__(self) -> int:
-            return 8
+    def __len__(self) -> int:
+        return len(self.arrays)
 
-        def __getitem__(self, i: int) -> NDArray[Any]:
-            return case[0][i] + self.rng.standard_normal(case[0][i].shape) * (i == 5)
+    def __getitem__(self, i: int) -> NDArray[Any]:
+        return self.rng.permutation(self.arrays[i], axis=1) if i == 5 else self.arrays[i]
 
-    with pytest.raises(DataError, match="the map of image 5 differs from its first reading") as error:
-        score_maps(Unsteady(), case[1], engine="anchored")  # type: ignore[arg-type]
+
+def scaled(maps: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    return [(m - m.min()) / (m.max() - m.min()) for m in maps]
+
+
+AGAIN = [
+    {"engine": "anchored"},
+    {"engine": "histogram", "memory": 512 * 1024},
+    {"pixel_resamples": 10},
+    {"pro": "uniform-200/max"},
+    {"metrics": ["pixel_iou_oracle"]},
+]
+
+
+@pytest.mark.parametrize("again", AGAIN)
+def test_a_map_that_changes_between_two_readings_is_refused(case: Case, again: dict[str, Any]) -> None:
+    maps = Unsteady(scaled(case[0]))
+    with pytest.raises(DataError, match="the map of image 5 differs from its first reading; expected the same map") as error:
+        score_maps(maps, case[1], resamples=0, **again)  # type: ignore[arg-type]
+    assert (error.value.code, error.value.files) == ("E_CHANGED", ("image 5",))
+    assert score_maps(maps, case[1], resamples=0)["pixel_ap"].defined  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("again", AGAIN[1:])
+def test_a_mask_that_changes_between_two_readings_is_refused(case: Case, again: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match="the mask of image 5 differs from its first reading; expected the same mask") as error:
+        score_maps(case[0], Unsteady(case[1]), resamples=0, **again)  # type: ignore[arg-type]
     assert error.value.code == "E_CHANGED"
+
+
+def test_a_map_of_another_type_or_shape_at_its_second_reading_is_refused(case: Case) -> None:
+    zeros = np.zeros((4, 6), np.float32)
+    for other in (zeros.reshape(6, 4), zeros.view(np.int32)):
+        maps = [zeros]
+        checked = check_set(maps, labels=[0])
+        assert checked.map(0) is zeros
+        maps[0] = other
+        with pytest.raises(DataError, match="the map of image 0 differs"):
+            checked.map(0)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -483,6 +531,12 @@ def test_a_stream_that_cannot_be_is_refused(case: Case) -> None:
         score_stream(zip(*case, strict=True), engine="anchored")
     with pytest.raises(DataError, match="the label of image 0 is 2"):
         score_stream([(case[0][0], None, 2)])
+    with pytest.raises(BadParameter, match=r"image 1 has 2 items; expected \(map, mask, label\)"):
+        score_stream([(case[0][0], None, 0), (case[0][1], case[1][1])])  # type: ignore[list-item]
+    with pytest.raises(BadParameter, match=r"image 0 is a int; expected \(map, mask, label\)"):
+        score_stream([3])  # type: ignore[list-item]
+    with pytest.raises(DataError, match=r"the mask of image 4 is 2×2, its map 40×50"):
+        score_stream((m, np.ones((2, 2)) if i == 4 else None, i > 3) for i, m in enumerate(case[0]))
     with pytest.raises(BadParameter, match="image 0 has neither a label nor a mask"):
         score_stream([(case[0][0], None, None)])
     with pytest.raises(BadParameter, match=r"no length.*score_stream"):
@@ -502,9 +556,10 @@ def test_an_unknown_engine_or_variant_is_told_the_nearest(case: Case) -> None:
         score_maps(*case, pro="mvtec3d")
 
 
-def test_workers_come_from_the_environment(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FLAWSMITH_THREADS", "none")
-    with pytest.raises(BadParameter, match="FLAWSMITH_THREADS is 'none'"):
+@pytest.mark.parametrize("text", ["none", "²", "0", "-1", "2.5"])
+def test_workers_come_from_the_environment(case: Case, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("FLAWSMITH_THREADS", text)
+    with pytest.raises(BadParameter, match=f"FLAWSMITH_THREADS is '{text}'"):
         score_maps(*case)
     assert score_maps(*case, workers=2)["pixel_ap"].defined
 

@@ -47,6 +47,6 @@ def _from_environment() -> int:
     text = os.environ.get("FLAWSMITH_THREADS", "")
     if not text:
         return physical_cores()
-    if not text.isdigit():
+    if not text.isdecimal():
         raise BadParameter(f"FLAWSMITH_THREADS is {text!r}; expected a whole number above 0")
     return int(text)

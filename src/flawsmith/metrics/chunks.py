@@ -33,7 +33,7 @@ def default_workers() -> int:
         BadParameter: the variable is no whole number above 0.
     """
     text = os.environ.get("FLAWSMITH_THREADS", "")
-    if text and (not text.isdigit() or not int(text)):
+    if text and (not text.isdecimal() or not int(text)):
         raise BadParameter(f"FLAWSMITH_THREADS is {text!r}; expected a whole number above 0")
     if text:
         return int(text)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from flawsmith.core.errors import BadParameter, UnknownName
+from flawsmith.core.errors import UnknownName
 from flawsmith.metrics.bounds import Bounds, bounds_of
 from flawsmith.metrics.overlap import FPR_LIMIT
+from flawsmith.metrics.parameters import above_zero, whole
 from flawsmith.metrics.steps import Steps
 
 MEMORY_BUDGET = 4 * 2**30
@@ -56,11 +57,11 @@ class Plan:
     def __post_init__(self) -> None:
         if self.engine not in ENGINES:
             raise UnknownName("engine", self.engine, ENGINES)
-        for name, value in (("memory", self.memory), ("workers", self.workers), ("chunk", self.chunk), ("bins", self.bins)):
-            if value is not None and value < 1:
-                raise BadParameter(f"{name} is {value}; expected at least 1")
-        if not self.tolerance > 0:
-            raise BadParameter(f"tolerance is {self.tolerance}; expected a width above 0, such as {TOLERANCE}")
+        for name, example in {"memory": MEMORY_BUDGET, "workers": 2, "chunk": 1 << 20, "bins": 1 << 20}.items():
+            value = getattr(self, name)
+            if value is not None or name == "memory":
+                object.__setattr__(self, name, whole(name, value, 1, example=example))
+        above_zero("tolerance", self.tolerance, example=TOLERANCE)
 
 
 @dataclass

@@ -17,11 +17,12 @@ from flawsmith.metrics.counting import MEMORY_BUDGET, TOLERANCE, Counted, Plan
 from flawsmith.metrics.curves import curves_of
 from flawsmith.metrics.extra import Measured, measure_extra, refuse_unknown
 from flawsmith.metrics.overlap import FPR_LIMIT, check_connectivity, check_limit, overlap_area
+from flawsmith.metrics.parameters import length, whole
 from flawsmith.metrics.pixels import Tally, pixels_in_advance
 from flawsmith.metrics.ranking import CURVES, best_f1, roc_area, step_precision, steps_by_label, value_of
 from flawsmith.metrics.records import MetricValue, ProtocolRecord
 from flawsmith.metrics.steps import Floats, Steps
-from flawsmith.metrics.testset import CheckedSet, Gathering, Maps, Masks, check_set, checked_labels
+from flawsmith.metrics.testset import CheckedSet, Gathering, Maps, Masks, check_set
 
 IMAGE_METRICS: dict[str, Callable[[Steps], float]] = {
     "auroc": roc_area,
@@ -79,8 +80,8 @@ class _Protocol:
     pro: str = MVTEC
 
     def __post_init__(self) -> None:
-        check_limit(self.fpr_limit)
-        check_connectivity(self.connectivity)
+        object.__setattr__(self, "fpr_limit", check_limit(self.fpr_limit))
+        object.__setattr__(self, "connectivity", check_connectivity(self.connectivity))
         if self.pro != MVTEC:
             from flawsmith.metrics.variants import VARIANTS
 
@@ -154,18 +155,26 @@ def score_maps(
         tolerance: `histogram` reads the maps again to split its bins until no interval is wider than this; 1: never.
 
     Raises:
-        DataError: a map or score is not finite (E_NOT_FINITE); a mask differs in size (E_SIZE), has other values
-            (E_MASK_VALUES) or marks a normal (E_MASK_ON_NORMAL); a label is neither 0 nor 1 (E_LABEL); a map was another one
-            at its second reading (E_CHANGED).
+        DataError: a map or score is not finite (E_NOT_FINITE), has masked elements or numbers that float64 rounds, such as whole
+            ones beyond 2^53 (E_MODE); a mask differs in size (E_SIZE), has other values (E_MASK_VALUES) or marks a normal
+            (E_MASK_ON_NORMAL); a label is neither 0 nor 1 (E_LABEL); a map or mask was another one when it was read again
+            (E_CHANGED).
         NoPixelTruth: `require_pixels`, and an anomaly has no mask.
         OverBudget: the engine needs more than `memory`.
         BadParameter: a parameter is outside its range, or lists differ in length.
         UnknownName: no such metric, engine or variant.
     """
+    if isinstance(metrics, str):
+        raise BadParameter(f"metrics is {metrics!r}; expected a list of ids, such as [{metrics!r}]")
     for metric in metrics:
         refuse_unknown(metric, METRIC_IDS)
+    resamples, pixel_resamples = (
+        whole("resamples", resamples, 0, example=1000),
+        whole("pixel_resamples", pixel_resamples, 0, example=1000),
+    )
+    seed = whole("seed", seed, example=0)
     protocol = _Protocol(fpr_limit, connectivity, resolution, mask_rule, pro)
-    plan = Plan(engine, memory, workers, connectivity, fpr_limit, tolerance)
+    plan = Plan(engine, memory, workers, protocol.connectivity, protocol.fpr_limit, tolerance)
     with Tally(plan, known_pixels=pixels_in_advance(maps)) as tally:
         data = check_set(
             maps, masks, labels, scores, image_score=image_score, names=names, require_pixels=require_pixels, see=tally.see
@@ -174,7 +183,7 @@ def score_maps(
     found = _scores(data.scores, data.labels, data.image_score, pixels, data.usable, protocol, resamples, seed)
     values = dict(found.metrics)
     if pro != MVTEC:
-        values["pixel_aupro"] = _variant(pro, data, values["pixel_aupro"].record, protocol, memory)
+        values["pixel_aupro"] = _variant(pro, data, values["pixel_aupro"].record, protocol, plan.memory)
     for metric in dict.fromkeys(each for each in metrics if each not in METRIC_IDS):
         values[metric] = _extra(metric, data, pixels, protocol)
     if pixel_resamples:
@@ -209,13 +218,12 @@ def score_stream(
     Raises:
         As `score_maps`; messages call the images `image 0`, `image 1`, ….
     """
+    resamples, seed = whole("resamples", resamples, 0, example=1000), whole("seed", seed, example=0)
     protocol = _Protocol(fpr_limit, connectivity, resolution, mask_rule)
-    with Tally(Plan(engine, memory, workers, connectivity, fpr_limit), again=False) as tally:
+    with Tally(Plan(engine, memory, workers, protocol.connectivity, protocol.fpr_limit), again=False) as tally:
         gathering = Gathering(image_score, tally.see)
-        for i, (values, mask, label) in enumerate(images):
-            title = f"image {i}"
-            known = None if label is None else int(checked_labels([label], [title])[0])
-            gathering.look(title, values, mask, known, None)
+        for i, image in enumerate(images):
+            gathering.look(f"image {i}", *_map_mask_and_label(i, image), None)
         found = gathering.finish()
         if not len(found["labels"]):
             raise BadParameter("there are no images; expected at least one (map, mask, label)")
@@ -254,12 +262,11 @@ def per_defect(
         As `score_maps`.
     """
     protocol = _Protocol(fpr_limit, connectivity, resolution, mask_rule)
-    if len(defects) != len(maps):
-        raise BadParameter(f"there are {len(defects)} defects for {len(maps)} maps; expected one per map")
+    length("defects", defects, length("maps", maps))
     kinds = np.array(defects, object)
     found = [GOOD, *sorted({*defects} - {GOOD})]
     number = {name: i for i, name in enumerate(found)}
-    plan = Plan(engine, memory, workers, connectivity, fpr_limit, tolerance)
+    plan = Plan(engine, memory, workers, protocol.connectivity, protocol.fpr_limit, tolerance)
     questions = [(0, i) for i in range(1, len(found))]
     with Tally(plan, questions, [number[name] for name in defects], known_pixels=pixels_in_advance(maps)) as tally:
         data = check_set(
@@ -267,6 +274,17 @@ def per_defect(
         )
         counted = tally.finish(data, data.dtype)
     return {name: _one_defect(data, kinds, name, each, protocol) for name, each in zip(found[1:], counted, strict=True)}
+
+
+def _map_mask_and_label(i: int, image: Any) -> tuple[Any, Any, Any]:
+    try:
+        values, mask, label = image
+    except (TypeError, ValueError):
+        told = f"has {len(image)} items" if hasattr(image, "__len__") else f"is a {type(image).__name__}"
+        raise BadParameter(
+            f"image {i} {told}; expected (map, mask, label), with None for a mask or label that there is not"
+        ) from None
+    return values, mask, label
 
 
 def _one_defect(

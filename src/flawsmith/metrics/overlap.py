@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from flawsmith.core.arrays import Mask
 from flawsmith.core.errors import BadParameter
+from flawsmith.metrics.parameters import above_zero, whole
 from flawsmith.metrics.steps import Counts, Floats, Steps
 
 FPR_LIMIT = 0.3
@@ -30,8 +31,8 @@ def label_regions(mask: Mask, connectivity: int = 8) -> tuple[NDArray[np.int32],
     Raises:
         BadParameter: connectivity is neither 4 nor 8.
     """
-    check_connectivity(connectivity)
-    count, labels = cv2.connectedComponents(np.ascontiguousarray(mask, np.uint8), connectivity=connectivity, ltype=cv2.CV_32S)
+    joined = check_connectivity(connectivity)
+    count, labels = cv2.connectedComponents(np.ascontiguousarray(mask, np.uint8), connectivity=joined, ltype=cv2.CV_32S)
     return labels.astype(np.int32, copy=False), count - 1
 
 
@@ -58,21 +59,21 @@ def overlap_area(steps: Steps, limit: float = FPR_LIMIT) -> float:
     return steps.area(steps.mass, limit)
 
 
-def check_limit(limit: Any) -> None:
-    """Refuse a limit outside 0…1 (0 excluded).
+def check_limit(limit: Any) -> float:
+    """A limit in 0…1 (0 excluded) as a float.
 
     Raises:
         BadParameter: naming it.
     """
-    if not 0 < limit <= 1:
-        raise BadParameter(f"fpr_limit is {limit}; expected a share above 0 and at most 1, such as {FPR_LIMIT}")
+    return above_zero("fpr_limit", limit, most=1, example=FPR_LIMIT)
 
 
-def check_connectivity(connectivity: Any) -> None:
-    """Refuse a connectivity other than 4 or 8.
+def check_connectivity(connectivity: Any) -> int:
+    """A connectivity of 4 or 8 as an int.
 
     Raises:
         BadParameter: naming it.
     """
-    if connectivity not in (4, 8):
+    if whole("connectivity", connectivity, example=8) not in (4, 8):
         raise BadParameter(f"connectivity is {connectivity}; expected 8 (corners touch) or 4 (edges only)")
+    return int(connectivity)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flawsmith.core.errors import BadParameter, DataError, OverBudget
+from flawsmith.core.errors import BadParameter, OverBudget
 from flawsmith.metrics.anchored import BYTES_PER_DEFECT_PIXEL, Anchors, DefectPixels
 from flawsmith.metrics.chunks import Chunks, Crew, chunk_pixels, default_workers
 from flawsmith.metrics.counting import MOST_SORTED, Counted, Counts, Plan
@@ -68,7 +68,6 @@ class Tally:
         self.workers = plan.workers or default_workers()
         self.crew = Crew(self.workers)
         self.chunk = plan.chunk or chunk_pixels(plan.memory, self._buffers())
-        self.ends: dict[int, tuple[float, float]] = {}
         self.item = 4
         self.blind = False
         self.engine = "sort" if plan.engine == "auto" else plan.engine
@@ -84,7 +83,6 @@ class Tally:
             return
         group = self.groups[self._number(i)]
         self.item = max(self.item, 4 if np.can_cast(image.values.dtype, np.float32) else 8)
-        self.ends[i] = _ends(image.values)
         found = None if image.mask is None else _defects(image.values, image.mask, self.plan.connectivity)
         group.counts += Counts(
             1, int(not image.label), image.values.size, image.defect_pixels, 0 if found is None else int(found[1])
@@ -101,7 +99,7 @@ class Tally:
             dtype: type in which maps are compared.
 
         Raises:
-            DataError: a map is not the same as it was (E_CHANGED).
+            DataError: a map or mask is not the same as it was (E_CHANGED).
         """
         self._flush()
         counts = [sum((self.groups[g].counts for g in groups), Counts()) for groups in self.questions]
@@ -264,15 +262,7 @@ class Tally:
         for i in np.flatnonzero(data.usable).tolist():
             if groups is not None and self._number(i) not in groups:
                 continue
-            values = np.asarray(data.maps[i])
-            if values.size != data.sizes[i] or _ends(values) != self.ends[i]:
-                raise DataError(
-                    "E_CHANGED",
-                    f"the map of {data.names[i]} differs from its first reading; expected the same map at each reading: "
-                    "store the maps, or use flawsmith.metrics.score_stream",
-                    [data.names[i]],
-                )
-            yield i, values
+            yield i, data.map_as_given(i)
 
     def _binned(self, data: CheckedSet | None, groups: Sequence[int], counts: Counts) -> Counted:
         histograms = [each for g in groups if (each := self.groups[g].histogram) is not None]
@@ -335,10 +325,6 @@ def _defects(values: NDArray[Any], mask: NDArray[np.bool_], connectivity: int) -
 
 def _together(defects: Sequence[DefectPixels]) -> DefectPixels:
     return DefectPixels(np.concatenate([d.scores for d in defects]), np.concatenate([d.sizes for d in defects]))
-
-
-def _ends(values: NDArray[Any]) -> tuple[float, float]:
-    return float(values.min()), float(values.max())
 
 
 def _no_steps(counts: Counts) -> Steps:

@@ -1,14 +1,17 @@
 """A checked test set: maps, masks, labels and scores that fit each other, or one clear error naming the image.
 
 Maps and masks are looked at one image after the other and never held together: they may be arrays, memory maps, or a sequence
-that reads a file when asked for an item. Whoever counts pixels looks on during that one pass.
+that reads a file when asked for an item. Whoever counts pixels looks on during that one pass. Of what may be read again a
+checksum is kept, so that another map than the first one is an error and not a number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from flawsmith.core.arrays import Mask
 from flawsmith.core.errors import BadParameter, DataError, NoPixelTruth
 from flawsmith.data.problems import Problem, raise_errors
+from flawsmith.metrics.parameters import length, plain_array, refuse_new_ties
 from flawsmith.metrics.reduction import image_score_of
 
 Maps = Sequence[NDArray[Any]] | NDArray[Any]
@@ -59,8 +63,9 @@ class CheckedSet:
         dtype: float type in which maps are compared.
         masked: per image, whether it is an anomaly that came with a mask, an empty one among them.
         image_score: how scores came about.
-        sizes: pixels per image, int64.
+        shapes: of the maps.
         defects: pixels per image that its mask marks, int64.
+        prints: `print_of` each map, and of each mask that marks something.
     """
 
     maps: Maps
@@ -71,8 +76,9 @@ class CheckedSet:
     dtype: np.dtype[Any]
     masked: NDArray[np.bool_]
     image_score: str
-    sizes: NDArray[np.int64]
+    shapes: tuple[tuple[int, ...], ...]
     defects: NDArray[np.int64]
+    prints: tuple[tuple[int, int | None], ...]
 
     @property
     def usable(self) -> NDArray[np.bool_]:
@@ -82,21 +88,47 @@ class CheckedSet:
 
     def pixels(self, i: int) -> int:
         """Number of pixels of image i."""
-        return int(self.sizes[i])
+        return math.prod(self.shapes[i])
 
     def defect_pixels(self, i: int) -> int:
         """Number of pixels of image i that its mask marks."""
         return int(self.defects[i])
 
     def mask(self, i: int) -> Mask | None:
-        """Bool mask of image i; None for normals and for anomalies without a mask or with an empty one."""
+        """Bool mask of image i; None for normals and for anomalies without a mask or with an empty one.
+
+        Raises:
+            DataError: it differs from the first reading (E_CHANGED).
+        """
         if self.truth is None or not self.defects[i]:
             return None
-        return checked_mask(self.names[i], self.truth[i], np.shape(self.maps[i]))
+        mask = checked_mask(self.names[i], self.truth[i], self.shapes[i])
+        if mask is None or print_of(mask) != self.prints[i][1]:
+            self._refuse_changed("mask", i)
+        return mask
 
     def map(self, i: int) -> NDArray[Any]:
-        """Map i in the common dtype."""
-        return np.asarray(self.maps[i]).astype(self.dtype, copy=False)
+        """Map i in the common dtype. Errors as in `map_as_given`."""
+        return self.map_as_given(i).astype(self.dtype, copy=False)
+
+    def map_as_given(self, i: int) -> NDArray[Any]:
+        """Map i in its own dtype.
+
+        Raises:
+            DataError: it differs from the first reading (E_CHANGED).
+        """
+        values = np.asarray(self.maps[i])
+        if print_of(values) != self.prints[i][0]:
+            self._refuse_changed("map", i)
+        return values
+
+    def _refuse_changed(self, what: str, i: int) -> NoReturn:
+        raise DataError(
+            "E_CHANGED",
+            f"the {what} of {self.names[i]} differs from its first reading; expected the same {what} at each reading: "
+            f"store the {what}s, or use flawsmith.metrics.score_stream",
+            [self.names[i]],
+        )
 
 
 See = Callable[[int, CheckedImage], None]
@@ -120,13 +152,13 @@ def check_set(
         see: called with every image that fits, in order.
         maps, masks, …: as in `flawsmith.metrics.score_maps`, and so are the errors.
     """
-    count = _count(maps)
+    count = length("maps", maps)
+    if not count:
+        raise BadParameter("there are no maps; expected at least one image: give the maps of the test set")
+    for what, given in {"names": names, "masks": masks, "labels": labels, "scores": scores}.items():
+        if given is not None:
+            length(what, given, count)
     titles = tuple(names) if names is not None else tuple(f"image {i}" for i in range(count))
-    given = {"names": len(titles), "masks": count if masks is None else len(masks)}
-    given |= {"labels": _length(labels, count), "scores": _length(scores, count)}
-    for what, length in given.items():
-        if length != count:
-            raise BadParameter(f"there are {length} {what} for {count} maps; expected one per map")
     known = None if labels is None else checked_labels(labels, titles)
     told = None if scores is None else _checked_scores(scores, titles)
     gathering = Gathering(image_score, see)
@@ -151,12 +183,13 @@ class Gathering:
         self.labels: list[int] = []
         self.scores: list[float] = []
         self.masked: list[bool] = []
-        self.sizes: list[int] = []
+        self.shapes: list[tuple[int, ...]] = []
         self.defects: list[int] = []
+        self.prints: list[tuple[int, int | None]] = []
         self.kinds: set[np.dtype[Any]] = set()
         self.problems: list[Problem] = []
 
-    def look(self, title: str, values: Any, mask: Any, label: int | None, score: float | None) -> None:
+    def look(self, title: str, values: Any, mask: Any, label: Any, score: float | None) -> None:
         """Check an image; what is wrong with it is told by `finish`, with all others of its kind.
 
         Raises:
@@ -173,8 +206,9 @@ class Gathering:
         self.labels.append(image.label)
         self.scores.append(image_score_of(image.values, self.image_score) if score is None else score)
         self.masked.append(image.masked)
-        self.sizes.append(image.values.size)
+        self.shapes.append(image.values.shape)
         self.defects.append(image.defect_pixels)
+        self.prints.append((print_of(image.values), None if image.mask is None else print_of(image.mask)))
         self.kinds.add(image.values.dtype)
         if self.see is not None:
             self.see(len(self.names) - 1, image)
@@ -195,8 +229,9 @@ class Gathering:
             "names": tuple(self.names),
             "dtype": common_dtype(self.kinds),
             "masked": np.array(self.masked, bool),
-            "sizes": np.array(self.sizes, np.int64),
+            "shapes": tuple(self.shapes),
             "defects": np.array(self.defects, np.int64),
+            "prints": tuple(self.prints),
         }
 
     def _require_masks(self) -> None:
@@ -209,16 +244,21 @@ class Gathering:
             )
 
 
-def checked_image(title: str, values: Any, mask: Any, label: int | None) -> CheckedImage:
+def checked_image(title: str, values: Any, mask: Any, label: Any) -> CheckedImage:
     """One image whose parts fit each other. Errors as in `flawsmith.metrics.score_maps`."""
-    array = _checked_map(title, np.asarray(values))
+    array = _checked_map(title, values)
     marks = checked_mask(title, mask, array.shape)
     if label is None and marks is None:
         raise BadParameter(f"{title} has neither a label nor a mask; expected labels where masks are missing")
     count = 0 if marks is None else int(np.count_nonzero(marks))
-    known = int(count > 0) if label is None else label
+    known = int(count > 0) if label is None else checked_label(title, label)
     if count and not known:
-        raise DataError("E_MASK_ON_NORMAL", f"{title} is labelled good, and its mask marks {count} pixels; repair one", [title])
+        raise DataError(
+            "E_MASK_ON_NORMAL",
+            f"{title} is labelled good, and its mask marks {count} pixels; expected a normal's mask to be empty: repair the mask "
+            "or the label",
+            [title],
+        )
     return CheckedImage(array, marks if count else None, known, bool(known) and marks is not None, count)
 
 
@@ -230,7 +270,7 @@ def checked_mask(title: str, mask: Any, shape: tuple[int, ...]) -> Mask | None:
     """
     if mask is None:
         return None
-    values = np.asarray(mask)
+    values = plain_array(f"the mask of {title}", mask, (title,))
     if values.shape != shape:
         raise DataError(
             "E_SIZE",
@@ -247,7 +287,7 @@ def checked_mask(title: str, mask: Any, shape: tuple[int, ...]) -> Mask | None:
             return marked
     raise DataError(
         "E_MASK_VALUES",
-        f"the mask of {title} holds {_odd_value(values)}; expected booleans, 0/1 or 0/255: apply the data's mask rule",
+        f"the mask of {title} holds {_odd_values(values)}; expected booleans, 0/1 or 0/255: apply the data's mask rule",
         [title],
     )
 
@@ -256,13 +296,33 @@ def checked_labels(labels: ArrayLike, titles: Sequence[str]) -> NDArray[np.int8]
     """Labels as int8.
 
     Raises:
-        DataError: one is neither 0 nor 1 (E_LABEL).
+        BadParameter: they are no list.
+        DataError: some are neither 0 nor 1 (E_LABEL).
     """
-    values = np.asarray(labels)
-    if not np.isin(values, (0, 1)).all():
-        odd = int(np.flatnonzero(~np.isin(values, (0, 1)))[0])
-        raise DataError("E_LABEL", f"the label of {titles[odd]} is {values[odd]}; expected 0 (good) or 1 (defect)", [titles[odd]])
+    values = plain_array("the list of labels", labels)
+    if values.ndim != 1:
+        raise BadParameter(f"labels have shape {values.shape}; expected one number per image: give numpy.ravel(labels)")
+    raise_errors(list(_label_problems(titles, values.tolist())))
     return values.astype(np.int8)
+
+
+def checked_label(title: str, label: Any) -> int:
+    """The label of one image. Errors as in `checked_labels`."""
+    raise_errors(list(_label_problems([title], [label])))
+    return int(label)
+
+
+def _label_problems(titles: Sequence[str], labels: Sequence[Any]) -> Iterator[Problem]:
+    for title, label in zip(titles, labels, strict=True):
+        if np.ndim(label) or label not in (0, 1):
+            told = f"the label of {title} is {label!r}; expected 0 (good) or 1 (defect): give 1 for defects of every kind"
+            yield Problem("E_LABEL", told, (title,))
+
+
+def print_of(array: NDArray[Any]) -> int:
+    """A checksum of type, shape and numbers; 10⁸ float32 pixels take some 0.1 s."""
+    head = f"{array.dtype.str} {array.shape}".encode()
+    return zlib.crc32(np.ascontiguousarray(array).data, zlib.crc32(head))
 
 
 def common_dtype(kinds: set[np.dtype[Any]]) -> np.dtype[Any]:
@@ -270,26 +330,13 @@ def common_dtype(kinds: set[np.dtype[Any]]) -> np.dtype[Any]:
     return np.dtype(np.float32) if all(np.can_cast(kind, np.float32) for kind in kinds) else np.dtype(np.float64)
 
 
-def _count(maps: Any) -> int:
-    if not hasattr(maps, "__len__"):
-        raise BadParameter(
-            f"maps are a {type(maps).__name__}, which has no length; expected a sequence: "
-            "give what can be read only once to flawsmith.metrics.score_stream"
-        )
-    if not len(maps):
-        raise BadParameter("there are no maps; expected at least one image: give the maps of the test set")
-    return len(maps)
-
-
-def _length(values: ArrayLike | None, count: int) -> int:
-    return count if values is None else np.size(values)
-
-
-def _checked_map(title: str, values: NDArray[Any]) -> NDArray[Any]:
+def _checked_map(title: str, given: Any) -> NDArray[Any]:
+    values = plain_array(f"the map of {title}", given, (title,))
     if values.ndim != 2 or values.size == 0 or values.dtype.kind not in "fiub":
         raise DataError(
             "E_SIZE",
-            f"the map of {title} is {values.dtype} of shape {values.shape}; expected numbers of shape height×width",
+            f"the map of {title} is {values.dtype} of shape {values.shape}; expected numbers of shape height×width: give one "
+            "such array per image",
             [title],
         )
     if values.dtype.kind == "f" and not np.isfinite([values.min(), values.max()]).all():
@@ -299,19 +346,34 @@ def _checked_map(title: str, values: NDArray[Any]) -> NDArray[Any]:
             f"the map of {title} has {bad} pixels that are NaN or infinite; expected finite numbers: repair it",
             [title],
         )
+    refuse_new_ties(f"the map of {title}", values, (title,))
     return values
 
 
-def _odd_value(values: NDArray[Any]) -> Any:
-    distinct = set(np.unique(values).tolist()) if values.dtype.kind in "iuf" else {str(values.dtype)}
-    return (sorted(distinct - {0, 1, 255}, key=str) or sorted(distinct))[0]
+def _odd_values(values: NDArray[Any]) -> str:
+    if values.dtype.kind not in "iuf":
+        return f"values of type {values.dtype}"
+    odd = sorted(set(np.unique(values).tolist()) - {0, 1, 255})
+    return str(odd[0]) if odd else "both 1 and 255"
 
 
 def _checked_scores(scores: ArrayLike, titles: Sequence[str]) -> NDArray[np.float64]:
-    values = np.asarray(scores, np.float64)
-    if values.ndim != 1:
-        raise BadParameter(f"scores have shape {values.shape}; expected one number per image")
-    if not np.isfinite(values).all():
-        odd = int(np.flatnonzero(~np.isfinite(values))[0])
-        raise DataError("E_NOT_FINITE", f"the score of {titles[odd]} is {values[odd]}; expected a finite number", [titles[odd]])
+    given = plain_array("the list of scores", scores)
+    if given.ndim != 1:
+        raise BadParameter(f"scores have shape {given.shape}; expected one number per image: give numpy.ravel(scores)")
+    try:
+        values = given.astype(np.float64)
+    except (TypeError, ValueError):
+        raise BadParameter(f"scores are of type {given.dtype}; expected one number per image, such as 0.7") from None
+    odd = [
+        Problem(
+            "E_NOT_FINITE",
+            f"the score of {titles[i]} is {values[i]}; expected a finite number: repair it, or leave scores= out to make them of "
+            "the maps",
+            (titles[i],),
+        )
+        for i in np.flatnonzero(~np.isfinite(values)).tolist()
+    ]
+    raise_errors(odd)
+    refuse_new_ties("the list of scores", given)
     return values
