@@ -21,6 +21,7 @@ from flawsmith.core.shots import THIRDS, Shots
         ("first-third:all", Shots(None, True, "all"), "first-third:all"),
         ("first-third:2", Shots(2, True, "floor"), "first-third:2"),
         ("anomalydiffusion-legacy", Shots(None, True, "inclusive"), "first-third:inclusive"),
+        ("aside", Shots(None, aside=True), "aside"),
     ],
 )
 def test_what_each_text_means(text, meant, spelled):
@@ -42,7 +43,7 @@ def test_what_cannot_be_read_is_refused(text):
         Shots.parse(text)
 
 
-@pytest.mark.parametrize("text", ["x", 0, "0", "first-third", "first-third:2", "anomalydiffusion-legacy", None])
+@pytest.mark.parametrize("text", ["x", 0, "0", "first-third", "first-third:2", "anomalydiffusion-legacy", "aside", None])
 def test_normals_have_no_thirds_and_one_text_says_so(text):
     with pytest.raises(ValueError, match=r"^a number of at least 1, or first:K$"):
         Shots.of_normals(text)

@@ -269,6 +269,27 @@ def test_defects_that_stand_for_several_are_in_thirds_only():
         assert Counter(sample.defect for sample in support.anomalies) == kinds
 
 
+def test_all_that_is_set_aside_is_learned_from_and_the_test_stays():
+    data = dataset({"d": range(8), "combined": range(3)}, combined=frozenset({"combined"}))
+    split = make_split(data, "first-half")
+    support, left = support_set(data, split, product="p", defect_shots="aside")
+    assert support.ids - {sample.id for sample in support.normals} == ids(split.on(data, "dropped"))
+    assert Counter(sample.defect for sample in support.anomalies) == {"d": 4, "combined": 2}
+    assert (left.assignment, left.flags) == (split.assignment, split.flags)
+    assert left.options == {**split.options, "defect_shots": "aside"}
+    untested = split.moved(ids(s for s in split.on(data, "test") if not s.is_normal), "dropped")
+    assert len(support_set(data, untested, product="p", defect_shots="aside")[0].anomalies) == 11
+    with pytest.raises(DataError, match=r"the split grouped of root sets no anomaly of p aside") as caught:
+        support_set(data, make_split(data, "grouped"), product="p", defect_shots="aside")
+    assert caught.value.code == "E_FEW"
+
+
+def test_what_is_set_aside_of_a_tested_group_is_not_learned_from():
+    data = dataset({"d": range(100, 104)}, group={"100": "a", "103": "a"})
+    split = make_split(data).moved(["p/pool/d/100", "p/pool/d/101"], "dropped")
+    assert stems(support_set(data, split, product="p", defect_shots="aside")[0].anomalies) == ["101"]
+
+
 def test_dropped_anomalies_are_taken_first_but_not_from_a_tested_group():
     data = dataset({"d": range(8)}, split="pool")
     split = make_split(data, "first-half")

@@ -1,8 +1,11 @@
 """Splits as a user asks for them: written down, taken up again, and told with every result."""
 
+import importlib.util
 import json
+import shlex
 import shutil
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -167,3 +170,49 @@ def test_the_parity_split_of_the_magnetic_tiles_tells_its_leak(mtd, tmp_path, te
     checked = tell("data", "check", mtd, "--split", tmp_path / "split.json")
     assert "W_NEAR" in {warning["code"] for warning in checked["warnings"]}
     assert len(checked["near_groups"]) > 20
+
+
+@pytest.fixture
+def visa(tmp_path):
+    spec = importlib.util.spec_from_file_location("miniatures", Path(__file__).parents[1] / "data/miniatures.py")
+    miniatures = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(miniatures)
+    miniatures.visa(tmp_path / "VisA").write()
+    return tmp_path / "VisA"
+
+
+TABLE = "visa:protocol=2cls_fewshot"
+
+
+def test_a_table_that_trains_on_anomalies_is_learned_from_and_tested_as_it_is(visa, tmp_path, tell):
+    chosen = ("--layout", TABLE)
+    assert "or supervised to learn from them" in tell("data", "check", visa, *chosen, code=1)
+    data = load(visa, TABLE, product="pcb1")
+    aside = {sample.id for sample in data.samples if sample.split == "train" and not sample.is_normal}
+    tested = {sample.id for sample in data.samples if sample.split == "test"}
+    assert (len(aside), len(tested)) == (1, 7)
+    model, order = tmp_path / "model", ("--product", "pcb1", "--split", "supervised", "--defect-shots", "aside")
+    learning = ("--detector", "memseg", "--synth", "cutpaste_by_mask", "--steps", 2, "--set", "memseg.size=64")
+    trained = tell("train", visa, *chosen, *order, *learning, "--out", model)
+    assert (trained["split"]["dropped"], trained["split"]["test"]) == (1, 7)
+    assert trained["split"]["options"] == {"defect_shots": "aside"}
+    result = tell("evaluate", model, visa, *chosen)
+    assert {image["id"] for image in result["images"]} == tested
+    tell("synth", visa, *chosen, *order, "--synth", "cutpaste_by_mask", "-n", 3, "--out", tmp_path / "set")
+    header = json.loads((tmp_path / "set/synth.json").read_text())
+    assert {name for name in header["trained_on"]["pcb1"] if "/good/" not in name} == aside
+    assert header["split"]["pcb1"]["digest"] == trained["split"]["digest"]
+    tell("synth", visa, "--layout", TABLE, "--replay", f"{tmp_path / 'set/manifest.jsonl'}:1", "--out", tmp_path / "again")
+
+
+def test_what_to_type_next_works_with_the_options_given(visa, tmp_path, tell, capsys):
+    spoken = ["data", "check", str(visa), "--layout", TABLE, "--split", "supervised", "--seed", "4"]
+    checked = shlex.split(tell(*spoken)["next"])
+    assert checked[1:] == ["train", str(visa), "--layout", TABLE, "--product", "capsules", *spoken[5:], *checked[-4:]]
+    file, model = tmp_path / "a split.json", tmp_path / "a model"
+    order = shlex.split(tell("data", "split", visa, "--layout", TABLE, "--split", "supervised", "--out", file)["next"])
+    assert run([*order[1:-1], str(model), "--set", "patchcore.size=64"]) == 0
+    following = capsys.readouterr().out.splitlines()[-1].removeprefix("next: ")
+    assert run([*shlex.split(following)[1:-1], str(tmp_path / "report.html"), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert {image["id"] for image in result["images"]} == {s for s in ids_on_test(Split.load(file)) if s.startswith("capsules/")}

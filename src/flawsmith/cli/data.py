@@ -53,7 +53,8 @@ def check(
     report = look(folder, layout, full=not headers, product=product, masks=masks, split=split, seed=seed, strict=strict)
     shown = str(folder) if str(folder) == "elpv" else str(report.dataset.root)
     given = shlex.quote(shown) + ("" if layout == "auto" else f" --layout {shlex.quote(layout)}")
-    following = _next(report, given, product)
+    chosen = ("" if split == "auto" else f" --split {shlex.quote(split)}") + (f" --seed {seed}" if seed else "")
+    following = _next(report, given, product, chosen)
     show(_lines(report, shown, following), {**report.to_json(), "next": following}, as_json)
     if report.errors:
         typer.echo(_complaint(report, shown), err=True)
@@ -174,12 +175,12 @@ def _unmatched(report: CheckReport) -> list[str]:
     return [f"{len(report.unmatched)} images matched nothing and are not used", *listed, ""]
 
 
-def _next(report: CheckReport, given: str, product: str | None) -> str:
-    """The next command; `given` is the folder with its layout, as the user gave them."""
+def _next(report: CheckReport, given: str, product: str | None, chosen: str) -> str:
+    """The next command; `given` is the folder with its layout and `chosen` the split, as the user gave them."""
     if report.errors:
-        return f"mend the errors, then: flawsmith data check {given}"
+        return f"mend the errors, then: flawsmith data check {given}{chosen}"
     data = report.dataset
-    options = f" --product {shlex.quote(product or data.products[0])}" if product or len(data.products) > 1 else ""
+    options = f" --product {shlex.quote(product or data.products[0])}{chosen}" if product or len(data.products) > 1 else chosen
     if not data.defects():
         return f"flawsmith synth {given}{options} --synth draem:2,cutpaste:1 -n 100 --out runs/synthetic"
     return f"flawsmith train {given}{options} --detector patchcore --out runs/model"

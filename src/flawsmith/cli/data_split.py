@@ -1,5 +1,6 @@
 """`flawsmith data split`: write down who is trained on and who is tested, for others and for later."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -41,7 +42,10 @@ def split(
     told = ", ".join(f"{place} {count}" for place, count in made.counts().items() if count)
     flags = "".join(f"\nbeware: the split {flag}" for flag in made.flags)
     lines = f"{out}: {made.policy}, seed {made.seed}: {told}; SHA-256 {made.digest}{flags}"
-    show(f"{lines}\nnext: flawsmith train {folder} --split {out}", {"out": str(out), **record_of(made)}, as_json)
+    given = shlex.quote(str(folder)) + ("" if layout == "auto" else f" --layout {shlex.quote(layout)}")
+    whose = f" --product {shlex.quote(product or data.products[0])}" if product or len(data.products) > 1 else ""
+    following = f"flawsmith train {given}{whose} --split {shlex.quote(str(out))} --out runs/model"
+    show(f"{lines}\nnext: {following}", {"out": str(out), **record_of(made), "next": following}, as_json)
 
 
 def _refuse_taken(out: Path, overwrite: bool) -> None:

@@ -48,7 +48,7 @@ SPLITS = (
 )
 DEFECT_SHOTS = (
     "a number, drawn by the seed; first:K in file order; first-third, as generators take it, with first-third:K for the first K "
-    "of it, or first-third:ceil, :inclusive, :all"
+    "of it, or first-third:ceil, :inclusive, :all; aside, all that the split keeps for it, as supervised does"
 )
 ModelFolder = Annotated[Path, typer.Argument(metavar="MODEL", help="An inspector's folder.", show_default=False)]
 

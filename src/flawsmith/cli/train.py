@@ -1,5 +1,6 @@
 """`flawsmith train`: from a folder of good photographs to an inspector."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -104,6 +105,7 @@ def train(
     from flawsmith.data.splits import record_of
     from flawsmith.inspection.training import recipe_of, train_recipe
 
+    given = shlex.quote(str(folder)) + ("" if layout == "auto" else f" --layout {shlex.quote(layout)}")
     layout = with_scale(layout, scale)
     recipe = recipe_of(
         detector,
@@ -138,7 +140,8 @@ def train(
     sides = inspector.split.counts()
     tested = sides["test"]
     told = ", ".join(f"{place} {count}" for place, count in sides.items() if count)
-    then = f"evaluate {out} {folder} --report report.html" if tested else f"predict {out} IMAGES --out findings"
+    model = shlex.quote(str(out))
+    then = f"evaluate {model} {given} --report report.html" if tested else f"predict {model} IMAGES --out findings"
     lines = (
         f"{out}: {detector} trained in {inspector.metrics['train_seconds']:.1f} s; threshold {inspector.threshold.value:.4g}, "
         f"{inspector.threshold.source}\nsplit {inspector.split.policy}: {told}{warnings}\nnext: flawsmith {then}"

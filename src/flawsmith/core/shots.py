@@ -8,6 +8,7 @@
 | `first-third:ceil`, `:inclusive`, `:all` | the same with another size (`THIRDS`) |
 | `first-third:2` | the first two of it; the whole third leaves the test, so that results stay comparable (SeaS, H = 2) |
 | `anomalydiffusion-legacy` | `first-third:inclusive` |
+| `aside` | all that the split keeps for whoever learns from real ones, as VisA's 2cls tables do; the test stays as it is |
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ THIRDS: tuple[Third, ...] = get_args(Third)
 FIRST = "first"
 FIRST_THIRD = "first-third"
 LEGACY = "anomalydiffusion-legacy"
-EXPECTED = "a number from 0 on, first:K, first-third, first-third:K, or first-third:ceil, :inclusive or :all"
+ASIDE = "aside"
+EXPECTED = "a number from 0 on, first:K, aside, first-third, first-third:K, or first-third:ceil, :inclusive or :all"
 EXPECTED_OF_NORMALS = "a number of at least 1, or first:K"
 
 
@@ -31,14 +33,16 @@ class Shots:
     """So many photographs, and which.
 
     Args:
-        number: how many; None: all that `third` holds.
+        number: how many; None: all that `third` holds, or that are set aside.
         first: in file order; otherwise the seed draws.
         third: how large the first third is; None: there is no talk of thirds.
+        aside: those that the split sets aside, and no others.
     """
 
     number: int | None = 0
     first: bool = False
     third: Third | None = None
+    aside: bool = False
 
     def __bool__(self) -> bool:
         """Whether any is asked for."""
@@ -58,6 +62,8 @@ class Shots:
             return cls(int(text))
         if text == LEGACY:
             return cls(None, True, "inclusive")
+        if text == ASIDE:
+            return cls(None, aside=True)
         name, colon, rest = text.partition(":")
         number = int(rest) if rest.isascii() and rest.isdecimal() and int(rest) > 0 else None
         if name == FIRST and number:
@@ -80,12 +86,14 @@ class Shots:
             shots = cls.parse(value)
         except ValueError as error:
             raise ValueError(EXPECTED_OF_NORMALS) from error
-        if not shots or shots.third:
+        if not shots.number or shots.third:
             raise ValueError(EXPECTED_OF_NORMALS)
         return shots
 
     def spelled(self) -> int | str:
         """The one way to write it: a number where the seed draws, else text."""
+        if self.aside:
+            return ASIDE
         if self.third is not None:
             rest = self.number if self.number is not None else None if self.third == "floor" else self.third
             return FIRST_THIRD if rest is None else f"{FIRST_THIRD}:{rest}"

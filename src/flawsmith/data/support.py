@@ -39,7 +39,7 @@ def support_set(
     are drawn, first from dropped ones whose groups are not tested, then from the tested ones; of these the whole group leaves
     the test. A first third is one of all anomalies of a defect, made of whole groups where the split keeps them together; the
     whole third leaves the test, even where fewer are learned from. Defects that stand for several at once (`Dataset.combined`)
-    are drawn for first thirds only. What leaves the test is told by a flag.
+    are drawn for first thirds, and where all is learned from that the split sets aside. What leaves the test is told by a flag.
 
     Args:
         dataset: the samples.
@@ -67,6 +67,12 @@ def support_set(
     if real and mine.defects():
         taken = [_taken(mine, split, defect, real, seed) for defect in _drawn_defects(mine, real)]
         anomalies = [sample for of_defect in taken for sample in of_defect.learned]
+        if real.aside and not anomalies:
+            raise DataError(
+                "E_FEW",
+                f"the split {split.policy} of {dataset.root} sets no anomaly of {product} aside; expected some to learn from: "
+                f"choose a split that does (supervised, first-half, stratified, elpv-blocks), or {OPTION} with a number",
+            )
         split = _without(dataset, split, taken, real)
     return SupportSet(tuple(chosen), tuple(anomalies), product=product, dataset=dataset.name), split
 
@@ -135,7 +141,7 @@ class _Taken:
 
 
 def _drawn_defects(dataset: Dataset, real: Shots) -> tuple[str, ...]:
-    return tuple(defect for defect in dataset.defects() if real.third or defect not in dataset.combined)
+    return tuple(defect for defect in dataset.defects() if real.third or real.aside or defect not in dataset.combined)
 
 
 def _taken(dataset: Dataset, split: Split, defect: str, real: Shots, seed: int) -> _Taken:
@@ -147,6 +153,8 @@ def _taken(dataset: Dataset, split: Split, defect: str, real: Shots, seed: int) 
         return _Taken(defect, learned, third, len(free), len(set(map(split.group_of, free))) < len(free))
     held_out = {split.group_of(sample) for place in ("test", "val") for sample in split.on(dataset, place)}
     aside = [s for s in free if split.assignment[s.id] == "dropped" and split.group_of(s) not in held_out]
+    if real.aside:
+        return _Taken(defect, aside, aside, len(free))
     tested = [sample for sample in free if split.assignment[sample.id] == "test"]
     asked = int(real.number or 0)
     if len(aside) + len(tested) < asked:
@@ -176,11 +184,13 @@ def _third_of(samples: Sequence[Sample], real: Shots, group_of: Callable[[Sample
 
 
 def draw_anomalies(samples: Sequence[Sample], shots: Shots, seed: int, defect: str) -> list[Sample]:
-    """So many of the anomalies of one kind: in the order of the hash that shots are drawn by, or the first in file order.
+    """So many of the anomalies of one kind: in the order of the hash that shots are drawn by, the first in file order, or all.
 
     Raises:
         DataError: E_FEW: there are fewer.
     """
+    if shots.aside:
+        return list(samples)
     if shots.third:
         third = _third_of(samples, shots, lambda sample: sample.group)
         return third if shots.number is None else _draw(third, shots, seed, f"anomalies of the first third of {defect}", OPTION)
@@ -206,7 +216,7 @@ def _without(dataset: Dataset, split: Split, taken: Sequence[_Taken], real: Shot
     tested = split.on(dataset, "test")
     leaving = [sample for sample in tested if split.group_of(sample) in groups]
     left = [sample for sample in tested if split.group_of(sample) not in groups]
-    if taken and real.third != "all" and not any(not sample.is_normal for sample in left):
+    if taken and real.third != "all" and not real.aside and not any(not sample.is_normal for sample in left):
         raise DataError(
             "E_FEW",
             f"{real.spelled()} shots of each defect leave no anomaly to test on in {dataset.root}; expected some: lower {OPTION}",
