@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
-from flawsmith.core.errors import BadParameter
+from flawsmith.core.errors import BadParameter, DataError
 from flawsmith.metrics import MetricValue, auroc, average_precision, f1_max
 from flawsmith.metrics.ranking import best_f1, roc_area, step_precision, steps_by_label
 from flawsmith.metrics.steps import Steps, steps_of
@@ -136,6 +136,14 @@ def test_counts_are_exact_beyond_two_to_the_24() -> None:
     assert roc_area(steps) == pytest.approx(0.75, abs=1e-15)
 
 
+def test_pairs_beyond_two_to_the_62_do_not_overflow() -> None:
+    many = 2**32
+    half, one = np.array([many // 2, many]), np.array([1.0, 1.0])
+    steps = Steps(one, half, one, np.array([0, many // 2]), np.array([many // 2, many]), many, many)
+    # Half of the positives tie with half of the negatives and outrank the others; the other half tie with the others.
+    assert roc_area(steps) == (1 / 2 * (1 / 4 + 1 / 2)) + (1 / 2 * (0 + 1 / 4))
+
+
 def test_hits_are_exact_beyond_two_to_the_24() -> None:
     steps = steps_of(np.ones(2**24 + 3, np.float32), [np.zeros(1, np.float32)])
     assert steps.hits.tolist() == [2**24 + 3]
@@ -148,14 +156,25 @@ def test_hits_are_exact_beyond_two_to_the_24() -> None:
     [
         ([0.1, math.nan], [0, 1], "score 1 is nan; expected finite"),
         ([math.inf, 0.1], [0, 1], "score 0 is inf"),
-        ([0.1, 0.2], [0, 2], "a label is 2; expected 0"),
+        ([0.1, 0.2], [0, 2], r"label 1 is 2; expected 0 \(good\) or 1 \(defect\): give 1"),
         ([0.1], [0, 1], r"shape \(1,\), labels \(2,\)"),
-        ([[0.1]], [[1]], "two lists of one length"),
+        ([[0.1]], [[1]], r"shape \(1, 1\); expected a list"),
+        (["x"], [1], "scores are of type <U1; expected numbers"),
     ],
 )
 def test_bad_input_is_refused(scores: object, labels: object, match: str) -> None:
     with pytest.raises(BadParameter, match=match):
         auroc(scores, labels)  # type: ignore[arg-type]
+
+
+def test_scores_that_float64_would_tie_and_masked_ones_are_refused() -> None:
+    for tied in ([2**60 + 1, 2**60], np.array([2**60 + 1, 2**60], np.longdouble)):
+        with pytest.raises(DataError, match="float64 rounds") as error:
+            auroc(tied, [1, 0])
+        assert error.value.code == "E_MODE"
+    with pytest.raises(DataError, match="1 masked elements"):
+        auroc(np.ma.masked_array([0.1, 0.9], [False, True]), [1, 0])
+    assert auroc([2**53, 2**53 - 1], [1, 0]).value == 1.0
 
 
 def test_steps_hold_every_threshold_once() -> None:

@@ -84,8 +84,25 @@ def plain_array(what: str, values: Any, files: tuple[str, ...] = ()) -> NDArray[
     return array
 
 
+def listed_scores(values: Any) -> NDArray[Any]:
+    """A list of scores: float32 as given, anything else as float64.
+
+    Raises:
+        BadParameter: it is no list of numbers.
+        DataError: as `plain_array` and `refuse_new_ties`.
+    """
+    array = plain_array("the list of scores", values)
+    if array.ndim != 1:
+        raise BadParameter(f"scores have shape {array.shape}; expected a list with one number each: give numpy.ravel(scores)")
+    refuse_new_ties("the list of scores", array)
+    try:
+        return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
+    except (TypeError, ValueError):
+        raise BadParameter(f"scores are of type {array.dtype}; expected numbers, such as 0.7") from None
+
+
 def refuse_new_ties(what: str, values: NDArray[Any], files: tuple[str, ...] = ()) -> None:
-    """Refuse finite numbers that float64, in which metrics compare, may not tell apart.
+    """Refuse numbers that float64, in which metrics compare, may not tell apart.
 
     Raises:
         DataError: whole numbers beyond 2^53, or long floats that float64 rounds (E_MODE).
@@ -106,7 +123,7 @@ def _float64_holds(values: NDArray[Any]) -> bool:
         return max(-int(values.min()), int(values.max())) <= LARGEST_WHOLE
     if values.dtype.kind == "f" and values.dtype.itemsize > 8:
         with np.errstate(over="ignore", under="ignore"):
-            return bool((values.astype(np.float64) == values).all())
+            return np.array_equal(values.astype(np.float64), values, equal_nan=True)
     return True
 
 

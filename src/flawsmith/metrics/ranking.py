@@ -72,6 +72,7 @@ def auroc(scores: ArrayLike, labels: ArrayLike) -> MetricValue:
 
     Raises:
         BadParameter: lengths differ, a score is not finite, a label is neither 0 nor 1.
+        DataError: scores that float64 rounds, such as whole ones beyond 2^53, or masked elements (E_MODE).
     """
     return _measure("auroc", scores, labels, roc_area)
 
@@ -90,7 +91,7 @@ def f1_max(scores: ArrayLike, labels: ArrayLike) -> tuple[MetricValue, float]:
 
 def steps_by_label(scores: ArrayLike, labels: ArrayLike) -> Steps:
     """The step function of labelled scores. Arguments and errors as in `auroc`."""
-    positives, negatives = split_by_label(np.asarray(scores), np.asarray(labels))
+    positives, negatives = split_by_label(scores, labels)
     return steps_of(positives, [negatives])
 
 

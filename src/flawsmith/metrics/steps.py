@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from flawsmith.core.errors import BadParameter
+from flawsmith.metrics.parameters import listed_scores, plain_array
 from flawsmith.metrics.records import Reason
 
 Scores1D = NDArray[np.floating[Any]]
@@ -119,23 +120,22 @@ def last_of_each(ranked: NDArray[Any]) -> NDArray[np.intp]:
     return np.flatnonzero(np.append(ranked[1:] != ranked[:-1], len(ranked) > 0))
 
 
-def split_by_label(scores: NDArray[Any], labels: NDArray[Any]) -> tuple[Scores1D, Scores1D]:
+def split_by_label(scores: ArrayLike, labels: ArrayLike) -> tuple[Scores1D, Scores1D]:
     """Scores of positives, and scores of negatives sorted.
 
     Raises:
         BadParameter: lengths differ, a score is not finite, or a label is neither 0 nor 1.
+        DataError: scores that float64 rounds, or masked elements (E_MODE).
     """
-    values, truth = np.asarray(scores), np.asarray(labels)
-    if values.ndim != 1 or values.shape != truth.shape:
+    values, truth = listed_scores(scores), plain_array("the list of labels", labels)
+    if values.shape != truth.shape:
         raise BadParameter(f"scores have shape {values.shape}, labels {truth.shape}; expected two lists of one length")
-    if values.dtype not in (np.float32, np.float64):
-        values = values.astype(np.float64)
     if not np.isfinite(values).all():
         place = int(np.flatnonzero(~np.isfinite(values))[0])
         raise BadParameter(f"score {place} is {values[place]}; expected finite scores: leave that sample out or repair it")
     if not np.isin(truth, (0, 1)).all():
-        odd = truth[~np.isin(truth, (0, 1))][0]
-        raise BadParameter(f"a label is {odd}; expected 0 (good) or 1 (defect)")
+        place = int(np.flatnonzero(~np.isin(truth, (0, 1)))[0])
+        raise BadParameter(f"label {place} is {truth[place]}; expected 0 (good) or 1 (defect): give 1 for defects of every kind")
     positive = truth.astype(bool)
     return values[positive], np.sort(values[~positive])
 

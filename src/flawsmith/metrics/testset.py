@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from flawsmith.core.arrays import Mask
 from flawsmith.core.errors import BadParameter, DataError, NoPixelTruth
 from flawsmith.data.problems import Problem, raise_errors
-from flawsmith.metrics.parameters import length, plain_array, refuse_new_ties
+from flawsmith.metrics.parameters import length, listed_scores, plain_array, refuse_new_ties
 from flawsmith.metrics.reduction import image_score_of
 
 Maps = Sequence[NDArray[Any]] | NDArray[Any]
@@ -358,13 +358,7 @@ def _odd_values(values: NDArray[Any]) -> str:
 
 
 def _checked_scores(scores: ArrayLike, titles: Sequence[str]) -> NDArray[np.float64]:
-    given = plain_array("the list of scores", scores)
-    if given.ndim != 1:
-        raise BadParameter(f"scores have shape {given.shape}; expected one number per image: give numpy.ravel(scores)")
-    try:
-        values = given.astype(np.float64)
-    except (TypeError, ValueError):
-        raise BadParameter(f"scores are of type {given.dtype}; expected one number per image, such as 0.7") from None
+    values = listed_scores(scores).astype(np.float64)
     odd = [
         Problem(
             "E_NOT_FINITE",
@@ -375,5 +369,4 @@ def _checked_scores(scores: ArrayLike, titles: Sequence[str]) -> NDArray[np.floa
         for i in np.flatnonzero(~np.isfinite(values)).tolist()
     ]
     raise_errors(odd)
-    refuse_new_ties("the list of scores", given)
     return values
