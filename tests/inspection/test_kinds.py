@@ -4,6 +4,7 @@ import importlib.util
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,10 +14,10 @@ from flawsmith.core.samples import ArraySource, Region, Sample
 from flawsmith.data import load
 from flawsmith.data.dataset import Dataset
 from flawsmith.inspection.evaluation import Evaluation, evaluate
-from flawsmith.inspection.kinds import classified, logical_and_structural
+from flawsmith.inspection.kinds import classified, logical_and_structural, measure_kinds
 from flawsmith.inspection.looking import ImageResult, Look
-from flawsmith.inspection.measuring import Stamp
-from flawsmith.inspection.protocols import HONEST, Geometry
+from flawsmith.inspection.measuring import Measures, Stamp
+from flawsmith.inspection.protocols import FAMILIES, HONEST, Geometry, released
 from flawsmith.inspection.training import train
 from flawsmith.metrics import MetricValue, ProtocolRecord
 from flawsmith.metrics.spro import spro
@@ -117,6 +118,16 @@ def test_a_detector_that_names_defects_is_scored_on_their_names() -> None:
     assert found["cls_acc_anomalous"].value == pytest.approx(1 / 2)
     assert found["cls_miou"].value == pytest.approx((1 + 1 / 2 + 0) / 3)
     assert found["cls_acc"].record.details["split"] == "abcd"
+
+
+def test_the_record_of_classification_claims_no_rule_that_was_not_followed() -> None:
+    look, data = seen({"a": ("good", CLEAN), "b": ("crack", CRACK)})
+    stamp = replace(STAMP, geometry=released(FAMILIES["uniadc"]))
+    inspector = SimpleNamespace(detector=SimpleNamespace(traits=SimpleNamespace(classifies=True)))
+    found = measure_kinds(inspector, data, look, Measures({}, {}, {}, ()), stamp)  # type: ignore[arg-type]
+    details = found["cls_miou"].record.details
+    assert details["released"].startswith("uniadc")
+    assert not {"labels", "empty masks"} & details.keys()
 
 
 def test_ids_follow_the_names_that_the_detector_gives() -> None:

@@ -16,6 +16,7 @@ from flawsmith.core.detector import Prediction
 from flawsmith.core.errors import BadParameter, DataError, OutputError, UnknownName
 from flawsmith.data import load
 from flawsmith.data.resize import mask_as, resize_image
+from flawsmith.inspection import measuring
 from flawsmith.inspection.evaluation import Evaluation, evaluate
 from flawsmith.inspection.inspector import Inspector
 from flawsmith.inspection.looking import look
@@ -184,6 +185,69 @@ def test_pixels_of_an_empty_mask_count_as_background_where_released_code_pools_t
     left = evaluate(inspector, load(with_a_blank_mask), geometry=Geometry("256", "truncate"))
     assert left.metrics["pixel_ap"].record.pixels == 13 * 256 * 256
     assert found["pixel_ap"] != left["pixel_ap"]
+
+
+def kind_with_a_blank_mask(data: Path) -> str:
+    return sorted((data / "ground_truth").rglob("*.png"))[0].parent.name
+
+
+def test_rows_of_a_kind_have_the_protocols_labels(inspector: Inspector, with_a_blank_mask: Path) -> None:
+    kind = kind_with_a_blank_mask(with_a_blank_mask)
+    found = evaluate(inspector, load(with_a_blank_mask), geometry=Geometry("256", "truncate", labels="mask"))
+    records = {name: row["image_auroc"].record for name, row in found.per_defect.items()}
+    counts = {name: (record.anomalies, record.normals) for name, record in records.items()}
+    assert counts == {name: (1 if name == kind else 2, 7) for name in found.per_defect}
+    assert len(counts) == 4
+    assert found.per_defect[kind]["pixel_ap"].record.excluded == 0
+
+
+def test_rows_of_a_kind_pool_the_pixels_of_its_empty_masks(inspector: Inspector, with_a_blank_mask: Path) -> None:
+    kind = kind_with_a_blank_mask(with_a_blank_mask)
+    data = load(with_a_blank_mask)
+    found = evaluate(inspector, data, geometry=Geometry("256", "truncate", blank="background"))
+    records = [row["pixel_ap"].record for row in found.per_defect.values()]
+    assert {(record.pixels, record.excluded) for record in records} == {(8 * 256**2, 0)}
+    mine = [result for result in found.results if result.sample.defect in (kind, "good")]
+    truth = np.stack([mask_as(result.sample, (256, 256), "truncate") for result in mine])
+    maps = np.stack([result.prediction.map for result in mine])
+    row = found.per_defect[kind]
+    assert row["pixel_ap"].value == pytest.approx(average_precision_score(truth.ravel(), maps.ravel()), abs=1e-9)
+    assert row["pixel_auroc"].value == pytest.approx(roc_auc_score(truth.ravel(), maps.ravel()), abs=1e-9)
+    assert row["image_auroc"].record.anomalies == 2
+    left = evaluate(inspector, data, geometry=Geometry("256", "truncate")).per_defect[kind]
+    assert (left["pixel_ap"].record.pixels, left["pixel_ap"].record.excluded) == (7 * 256**2, 1)
+    assert left["pixel_aupro"].value != row["pixel_aupro"].value
+
+
+def test_a_kind_whose_masks_are_all_empty_has_no_positive(inspector: Inspector, with_a_blank_mask: Path, tmp_path: Path) -> None:
+    import shutil
+
+    kind = kind_with_a_blank_mask(with_a_blank_mask)
+    root = shutil.copytree(with_a_blank_mask, tmp_path / "tiles")
+    for file in (root / "ground_truth" / kind).glob("*.png"):
+        cv2.imwrite(str(file), np.minimum(cv2.imread(str(file), 0), 200))
+    found = evaluate(inspector, load(root), geometry=Geometry("256", "truncate", blank="background"))
+    assert found.per_defect[kind]["pixel_ap"].reason == "no_positive"
+    assert found.per_defect[kind]["image_auroc"].record.anomalies == 2
+    by_mask = evaluate(inspector, load(root), geometry=Geometry("256", "truncate", labels="mask"))
+    assert kind not in by_mask.per_defect
+    assert len(by_mask.per_defect) == 3
+
+
+def test_pixel_metrics_have_intervals_up_to_many_pixels_or_where_asked(
+    inspector: Inspector, tiles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = ("pixel_auroc", "pixel_ap", "pixel_f1max", "pixel_aupro")
+    found = evaluate(inspector, load(tiles))
+    for name in pixels:
+        value = found.metrics[name]
+        assert value.interval is not None
+        assert value.interval.low <= value.value <= value.interval.high
+    assert all(evaluate(inspector, load(tiles), pixel_resamples=0).metrics[name].interval is None for name in pixels)
+    monkeypatch.setattr(measuring, "MOST_PIXELS", 1000)
+    assert all(evaluate(inspector, load(tiles)).metrics[name].interval is None for name in pixels)
+    pooled = evaluate(inspector, load(tiles), protocol="as_released:lfd", pixel_resamples=20)
+    assert all(pooled.metrics[name].interval.resamples == 20 for name in pixels)
 
 
 def comparable(evaluation: Evaluation) -> dict[str, Any]:

@@ -63,6 +63,19 @@ def test_extra_metrics_reach_the_maps(model: Path, tiles: Path, capsys: pytest.C
     assert found["pixel_iou_oracle"]["value"] > 0
 
 
+def test_intervals_of_pixel_metrics_come_along_and_can_be_left_out(
+    model: Path, tiles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    page, none = tmp_path / "r.html", tmp_path / "none.csv"
+    interval = told(capsys, "evaluate", model, tiles, "--report", page)["metrics"]["pixel_ap"]["interval"]
+    assert interval["resamples"] == 1000
+    assert page.read_text().count(f"{interval['low']:.3f}–{interval['high']:.3f}") >= 2
+    found = told(capsys, "evaluate", model, tiles, "--pixel-intervals", "0", "--table", none)["metrics"]
+    assert found["pixel_ap"]["interval"] is None
+    assert found["image_ap"]["interval"] is not None
+    assert "Pixel AP (note)" not in none.read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -56,6 +56,16 @@ Memory = Annotated[
     float,
     typer.Option("--memory", metavar="GIB", help="Anomaly maps held in memory, GiB; more goes to a temporary file.", min=0.0),
 ]
+PixelIntervals = Annotated[
+    int | None,
+    typer.Option(
+        "--pixel-intervals",
+        metavar="N",
+        help="Bootstrap draws behind the intervals of pixel metrics; 0: none. Default: 1000, or none beyond 50 million pixels.",
+        min=0,
+        show_default=False,
+    ),
+]
 
 
 def evaluate(
@@ -70,6 +80,7 @@ def evaluate(
     pro: Pro = "mvtec",
     image_score: ImageScore = "own",
     memory: Memory = 2.0,
+    pixel_intervals: PixelIntervals = None,
     product: ProductName = None,
     layout: LayoutName = "auto",
     scale: ScaleRule = None,
@@ -104,6 +115,7 @@ def evaluate(
         protocol=protocol,
         geometry=geometry,
         memory=round(memory * 2**30),
+        pixel_resamples=pixel_intervals,
     )
     if report is not None:
         write_report(report, result)

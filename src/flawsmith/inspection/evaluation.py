@@ -24,7 +24,7 @@ from flawsmith.data.scales import refuse_other_scale
 from flawsmith.inspection.inspector import Inspector
 from flawsmith.inspection.kinds import DERIVED, measure_kinds
 from flawsmith.inspection.looking import ImageResult, Look, look
-from flawsmith.inspection.measuring import Stamp, measure
+from flawsmith.inspection.measuring import Stamp, measure, pixel_resamples_of
 from flawsmith.inspection.protocols import HONEST, OWN, RELEASED, Geometry, geometry_of
 from flawsmith.inspection.spool import BUDGET
 from flawsmith.learning.threads import use_threads
@@ -142,6 +142,7 @@ def evaluate(
     protocol: str = "honest",
     geometry: Geometry = HONEST,
     memory: int = BUDGET,
+    pixel_resamples: int | None = None,
 ) -> Evaluation:
     """Run an inspector over the test images of `data`.
 
@@ -158,6 +159,8 @@ def evaluate(
             `as_released:NAME`: as one of `flawsmith.inspection.protocols.FAMILIES`.
         geometry: resolution, mask rule, image score and AUPRO by hand; only with `honest`.
         memory: bytes of anomaly maps and masks that are held; more goes to a temporary file.
+        pixel_resamples: bootstrap draws behind the intervals of pixel metrics; None: as for image metrics, up to 50 million
+            pixels, and none beyond.
 
     Raises:
         DataError: no test image (E_EMPTY_SPLIT), one that the inspector was trained on (E_DUPLICATE) or whose group is
@@ -179,7 +182,7 @@ def evaluate(
     with use_threads() as threads:
         seen = look(inspector, side.samples, chosen, memory)
     stamp = Stamp(protocol.partition(":")[0], test_digest(inspector, side), data.mask_rule, chosen)
-    measured = _measured(inspector, data, side, seen, stamp, require)
+    measured = _measured(inspector, data, side, seen, stamp, require, pixel_resamples_of(seen, pixel_resamples))
     _refuse_undefined(measured, require)
     return replace(
         measured,
@@ -315,9 +318,17 @@ def test_digest(inspector: Inspector, side: Chosen) -> str:
     return hashlib.sha256("\n".join(sorted(sample.id for sample in side.samples)).encode()).hexdigest()
 
 
-def _measured(inspector: Inspector, data: Dataset, side: Chosen, seen: Look, stamp: Stamp, require: Sequence[str]) -> Evaluation:
+def _measured(
+    inspector: Inspector,
+    data: Dataset,
+    side: Chosen,
+    seen: Look,
+    stamp: Stamp,
+    require: Sequence[str],
+    pixel_resamples: int,
+) -> Evaluation:
     wanted = [metric for metric in require if metric not in DERIVED]
-    measures = measure(seen, stamp, (*METRIC_IDS, *wanted))
+    measures = measure(seen, stamp, (*METRIC_IDS, *wanted), pixel_resamples)
     kinds = measure_kinds(inspector, data, seen, measures, stamp)
     anomalous = sum(not result.sample.is_normal for result in seen.results)
     origin = inspector.origin

@@ -33,9 +33,14 @@ DERIVED: Mapping[str, str] = {
 
 
 def measure_kinds(inspector: Inspector, data: Dataset, seen: Look, measures: Measures, stamp: Stamp) -> dict[str, MetricValue]:
-    """Those of the `DERIVED` metrics that these data and this detector give, stamped."""
+    """Those of the `DERIVED` metrics that these data and this detector give, stamped.
+
+    Classification and sPRO take labels from the folder or list and leave an anomaly without marked pixels out of pixels, whatever
+    the protocol does elsewhere, and their records claim nothing else.
+    """
+    own = replace(stamp, geometry=replace(stamp.geometry, labels="folder", blank="left out"))
     classes = classified(seen, data, stamp) if inspector.detector.traits.classifies else {}
-    return {**logical_and_structural(measures.per_defect), **stamp.on(saturated(seen, stamp)), **stamp.on(classes)}
+    return {**logical_and_structural(measures.per_defect), **own.on(saturated(seen, stamp)), **own.on(classes)}
 
 
 def classified(seen: Look, data: Dataset, stamp: Stamp) -> dict[str, MetricValue]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawsmith.core.arrays import Mask
+from flawsmith.core.samples import GOOD
 from flawsmith.inspection.looking import ImageResult, Look
 from flawsmith.inspection.protocols import MVTEC, OWN, Geometry
 from flawsmith.metrics import METRIC_IDS, MetricValue, Scores, per_defect, score_maps
@@ -19,6 +20,10 @@ from flawsmith.metrics.steps import Floats
 Labels = NDArray[np.bool_]
 
 AUPRO = "pixel_aupro"
+RESAMPLES = 1000
+MOST_PIXELS = 50_000_000
+"""So many pixels come with intervals unasked: up to here they take less time than the predictions."""
+
 DIGEST_SHOWN = 12
 """Digits of a split's digest that a record holds."""
 
@@ -68,13 +73,14 @@ class Stamp:
         return replace(value, record=replace(record, protocol=self.protocol, details=details, image_score=score))
 
 
-def measure(seen: Look, stamp: Stamp, metrics: Sequence[str] = METRIC_IDS) -> Measures:
+def measure(seen: Look, stamp: Stamp, metrics: Sequence[str] = METRIC_IDS, pixel_resamples: int = 0) -> Measures:
     """Measure what was seen.
 
     Args:
         seen: predictions, maps and masks.
         stamp: protocol and geometry.
         metrics: ids of further pixel metrics; the standard ones always come along.
+        pixel_resamples: bootstrap draws behind the intervals of pixel metrics.
 
     Raises:
         As `flawsmith.metrics.score_maps`.
@@ -82,18 +88,27 @@ def measure(seen: Look, stamp: Stamp, metrics: Sequence[str] = METRIC_IDS) -> Me
     geometry, results = stamp.geometry, seen.results
     labels, warnings = labels_of(results, seen.masks, geometry)
     scored = _Scored(seen, stamp, metrics)
-    scores = scored.of(labels, seen.masks)
-    values, curves = dict(scores), dict(scores.curves)
     of_pixels = _without_blank(labels, results, seen.masks, geometry)
-    if (of_pixels != labels).any():
-        pixels = scored.of(of_pixels, seen.masks)
+    alike = bool((of_pixels == labels).all())
+    scores = scored.of(labels, seen.masks, pixel_resamples=pixel_resamples if alike else 0)
+    values, curves = dict(scores), dict(scores.curves)
+    if not alike:
+        pixels = scored.of(of_pixels, seen.masks, pixel_resamples=pixel_resamples)
         values |= {name: value for name, value in pixels.items() if name.startswith("pixel")}
         curves |= {name: curve for name, curve in pixels.curves.items() if name.startswith("pixel")}
     if geometry.pro_mask_rule:
         of_regions = _without_blank(labels, results, seen.pro_masks, geometry)
-        values[AUPRO] = scored.of(of_regions, seen.pro_masks, geometry.pro_rule_of(stamp.mask_rule))[AUPRO]
-    rows = {defect: stamp.on(row) for defect, row in scored.by_defect().items()}
+        rule = geometry.pro_rule_of(stamp.mask_rule)
+        values[AUPRO] = scored.of(of_regions, seen.pro_masks, rule, pixel_resamples=pixel_resamples)[AUPRO]
+    rows = {defect: stamp.on(row) for defect, row in scored.by_defect(labels, of_pixels).items()}
     return Measures(stamp.on(values), rows, curves, warnings)
+
+
+def pixel_resamples_of(seen: Look, asked: int | None) -> int:
+    """Draws behind the intervals of pixel metrics: as asked for, else `RESAMPLES` up to `MOST_PIXELS` and none beyond."""
+    if asked is not None:
+        return asked
+    return RESAMPLES if sum(result.prediction.map.size for result in seen.results) <= MOST_PIXELS else 0
 
 
 class _Scored:
@@ -103,20 +118,34 @@ class _Scored:
         self.seen, self.stamp, self.metrics = seen, stamp, metrics
         self.maps = [result.prediction.map for result in seen.results]
 
-    def of(self, labels: Labels, masks: Sequence[Mask | None], mask_rule: str | None = None) -> Scores:
-        """`score_maps` under the geometry."""
-        pro = self.stamp.geometry.pro
-        truth = _of_anomalies(masks, labels)
-        return score_maps(self.maps, truth, labels=labels, metrics=self.metrics, pro=pro, **self._given(mask_rule))
+    def of(self, labels: Labels, masks: Sequence[Mask | None], mask_rule: str | None = None, **options: Any) -> Scores:
+        """`score_maps` under the geometry, with further options."""
+        told = {"metrics": self.metrics, "pro": self.stamp.geometry.pro, **self._given(mask_rule), **options}
+        return score_maps(self.maps, _of_anomalies(masks, labels), labels=labels, **told)
 
-    def by_defect(self) -> dict[str, dict[str, MetricValue]]:
-        """`per_defect` under the geometry; it knows one AUPRO, so that there is none where the geometry wants another."""
-        results, pro = self.seen.results, self.stamp.geometry.pro
-        truth = _of_anomalies(self.seen.masks, [not result.sample.is_normal for result in results])
-        rows = per_defect(self.maps, truth, [result.sample.defect for result in results], **self._given())
-        if pro == MVTEC:
+    def by_defect(self, labels: Labels, of_pixels: Labels) -> dict[str, dict[str, MetricValue]]:
+        """`per_defect` under the geometry; it knows one AUPRO, so that there is none where the geometry wants another.
+
+        Args:
+            labels: whether an image is anomalous; one that is not counts as good in every row.
+            of_pixels: the same for pixel metrics: an anomaly that is none here is background in the row of its defect.
+        """
+        names = [result.sample.defect if label else GOOD for result, label in zip(self.seen.results, labels, strict=True)]
+        rows = per_defect(self.maps, _of_anomalies(self.seen.masks, labels), names, **self._given())
+        defects = np.array(names, object)
+        for defect in dict.fromkeys(defects[labels & ~of_pixels].tolist()):
+            part = np.flatnonzero(~labels | (defects == defect)).tolist()
+            masks = [self.seen.masks[image] for image in part]
+            pixels = self._part(part).of(of_pixels[part], masks, metrics=METRIC_IDS, pro=MVTEC, resamples=0)
+            rows[defect] |= {name: pixels[name] for name in rows[defect] if name.startswith("pixel")}
+        geometry = self.stamp.geometry
+        if geometry.pro == MVTEC and not geometry.pro_mask_rule:
             return rows
         return {defect: {name: value for name, value in row.items() if name != AUPRO} for defect, row in rows.items()}
+
+    def _part(self, images: Sequence[int]) -> _Scored:
+        results = tuple(self.seen.results[image] for image in images)
+        return _Scored(replace(self.seen, results=results), self.stamp, self.metrics)
 
     def _given(self, mask_rule: str | None = None) -> dict[str, Any]:
         geometry, results = self.stamp.geometry, self.seen.results

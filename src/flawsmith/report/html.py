@@ -228,7 +228,7 @@ def measured_section(evaluation: Evaluation) -> Section:
         "How it was measured",
         (
             protocol_table(evaluation.metrics),
-            Text("Small figures below image metrics are 95% bootstrap intervals over images. A dash means undefined.", "note"),
+            Text("Small figures below metrics are 95% bootstrap intervals over images. A dash means undefined.", "note"),
             threshold,
             Details("The split", (split,)),
         ),
