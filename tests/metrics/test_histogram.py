@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from flawsmith.metrics.anchored import Anchors, DefectPixels, mass_of, weights_of
 from flawsmith.metrics.bounds import bounds_of, one_by_one
-from flawsmith.metrics.histogram import Histogram, tied_steps
+from flawsmith.metrics.histogram import Histogram, narrowed, smallest_rounded_to, tied_steps
 from flawsmith.metrics.keys import keys_of, packed, unpacked_keys, unpacked_numbers, values_of
 from flawsmith.metrics.ranking import roc_area, step_precision
 from flawsmith.metrics.steps import Counts, steps_of
@@ -32,6 +32,17 @@ def test_keys_keep_the_order_of_floats_and_lead_back_to_them() -> None:
     both = packed(keys, np.arange(len(keys)) + 2**31)
     assert np.array_equal(unpacked_keys(both), keys)
     assert np.array_equal(unpacked_numbers(both), np.arange(len(keys)) + 2**31)
+
+
+def test_where_the_numbers_begin_that_are_rounded_to_a_float32() -> None:
+    rng = np.random.default_rng(0)
+    drawn = np.frombuffer(rng.bytes(40_000), np.float32)
+    values = np.concatenate([ODD, np.array([3.4028235e38, -3.4028235e38, 1.1754944e-38], np.float32), drawn[~np.isnan(drawn)]])
+    values = values[values > -np.inf]
+    ends = smallest_rounded_to(values)
+    assert np.array_equal(narrowed(ends), values)
+    assert (narrowed(np.nextafter(ends, -np.inf)) < values).all()
+    assert smallest_rounded_to(np.array([-np.inf], np.float32)) == np.finfo(np.float64).min
 
 
 def test_region_weights_are_added_without_loss() -> None:

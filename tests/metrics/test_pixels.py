@@ -1,5 +1,6 @@
 """The three engines against each other and against scikit-learn."""
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -287,6 +288,31 @@ def test_float64_maps_get_an_interval_that_knows_of_the_rounding(case: Case) -> 
         assert low < exact[key].value < high
     huge = [np.where(mask, 1e300, -1e300) for mask in case[1]]
     assert score_maps(huge, case[1], engine="histogram", resamples=0)["pixel_auroc"].value == 1.0
+
+
+@settings(max_examples=100, deadline=None)
+@given(sets(), st.integers(1, 30), st.sampled_from([1.0, 1e-4]), st.sampled_from(ENGINES))
+def test_f1_is_what_its_threshold_gives(case: Case, bins: int, tolerance: float, engine: str) -> None:
+    maps, masks, labels = case
+    found = count(case, engine, bins=bins, tolerance=tolerance)
+    if found.steps.reason is not None:
+        return
+    value, threshold = best_f1(found.steps)
+    used = [i for i in range(len(maps)) if not labels[i] or masks[i].any()]
+    reached = sum(int(np.count_nonzero(maps[i] >= threshold)) for i in used)
+    hits = sum(int(np.count_nonzero((maps[i] >= threshold) & masks[i])) for i in used)
+    assert value == 2 * hits / (reached + found.steps.positives)
+
+
+def test_f1_of_rounded_scores_is_what_its_threshold_gives() -> None:
+    rng = np.random.default_rng(0)
+    for offset in (0.0, 1e39, -1e39):
+        mask = rng.random((20, 20)) < 0.2
+        scores = rng.random(mask.shape) + mask * 0.5 + offset
+        found = score_maps([scores], [mask], engine="histogram", tolerance=1, resamples=0)
+        reached = scores >= found.thresholds["pixel_f1max"]
+        assert found["pixel_f1max"].value == 2 * (reached & mask).sum() / (reached.sum() + mask.sum())
+        assert json.dumps(found.to_json(), allow_nan=False)
 
 
 def test_the_record_names_the_engine_and_two_engines_may_be_compared(case: Case) -> None:

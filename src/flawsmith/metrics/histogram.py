@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from flawsmith.metrics.anchored import DefectPixels, mass_of, weights_of
 from flawsmith.metrics.keys import Keys, keys_of, packed, unpacked_keys, unpacked_numbers, values_of
-from flawsmith.metrics.steps import Counts, Scores1D, Steps
+from flawsmith.metrics.steps import Counts, Floats, Scores1D, Steps
 
 MOST_BINS = 1 << 20
 FEWEST_BINS = 1 << 10
@@ -160,7 +160,11 @@ class Histogram:
 
 
 def tied_steps(bins: Bins) -> tuple[Steps, NDArray[np.bool_]]:
-    """The step function with each bin as one score, its smallest, and which of the steps are mixed."""
+    """The step function with each bin as one score, and which of the steps are mixed.
+
+    A threshold is the smallest score of its bin, or the smallest float64 that lies in it where scores were rounded: either way
+    it parts the bin and those above it from those below.
+    """
     with_hits = bins.hits > 0
     hits = _from_above(bins.hits)[with_hits]
     reached = _from_above(bins.pixels - bins.hits)[with_hits]
@@ -168,7 +172,7 @@ def tied_steps(bins: Bins) -> tuple[Steps, NDArray[np.bool_]]:
     mass = mass_of(*_carried(_from_above(bins.whole), _from_above(bins.part)))[with_hits]
     positives = int(bins.hits.sum())
     steps = Steps(
-        thresholds=values_of(bins.first[with_hits])[::-1],
+        thresholds=_lower_ends(bins.first[with_hits], bins.rounded[with_hits])[::-1],
         hits=hits[::-1],
         mass=mass[::-1],
         above=above[::-1],
@@ -177,6 +181,21 @@ def tied_steps(bins: Bins) -> tuple[Steps, NDArray[np.bool_]]:
         negatives=int(bins.pixels.sum()) - positives,
     )
     return steps, bins.mixed[with_hits][::-1]
+
+
+def _lower_ends(first: Keys, rounded: NDArray[np.bool_]) -> Scores1D:
+    found = values_of(first)
+    return np.where(rounded, smallest_rounded_to(found), found) if rounded.any() else found
+
+
+def smallest_rounded_to(values: NDArray[np.float32]) -> Floats:
+    """The smallest finite float64 that becomes each float32 when it is rounded."""
+    with np.errstate(over="ignore", under="ignore"):
+        below = np.nextafter(values, np.float32(-np.inf))
+    # Rounding treats infinity as 2^128, the power of two after the largest float32.
+    between = np.clip(np.stack([below, values]).astype(np.float64), -(2.0**128), 2.0**128).mean(axis=0)
+    ends = np.where(narrowed(between) < values, np.nextafter(between, np.inf), between)
+    return np.where(np.isneginf(values), np.finfo(np.float64).min, ends)
 
 
 def in_order(parts: Sequence[Bins], marks: NDArray[np.bool_]) -> tuple[Bins, NDArray[np.bool_]]:
