@@ -109,6 +109,27 @@ def test_products_that_are_not_there_are_counted_unless_one_is_asked_for(tmp_pat
     assert [problem.code for problem in check(root, strict=True).errors] == ["W_COUNT"]
 
 
+def test_more_than_were_published_is_told_as_well(tmp_path, trees):
+    root = trees.mtd(tmp_path / "tiles", [("Free", 100, 6), ("Fray", 5000, 33)]).write()
+    counted = next(problem for problem in check(root).warnings if problem.code == "W_COUNT")
+    assert "fray 33/32" in counted.message
+
+
+def test_labels_of_what_the_split_drops_are_compared(tmp_path, trees):
+    root = trees.mvtec(tmp_path / "set", ["bottle"]).images("bottle/train/crack", [7]).write()
+    (root / "bottle/train/crack/7.png").write_bytes((root / "bottle/train/good/000.png").read_bytes())
+    assert codes(root, split="supervised")["E_LABEL_CONFLICT"] == 2
+
+
+def test_a_class_that_only_a_mask_shows_is_there(tmp_path, trees):
+    tree = trees.Tree(tmp_path / "parts").images("good", range(4)).images("dent", range(2))
+    tree.mask("masks/dent/0.png", value=1).mask("masks/dent/1.png", value=1)
+    root = tree.text("classes.json", '{"dent": 1, "burr": 2}').write()
+    assert codes(root) == {"E_EMPTY_SPLIT": 1}
+    trees.save(root / "masks/dent/1.png", trees.blob(value=1) + trees.blob(value=2, row=20))
+    assert codes(root) == {}
+
+
 def test_groups_are_told_with_what_a_random_split_tears(tmp_path, trees):
     report = check(
         trees.mtd(tmp_path / "tiles", [("Free", 100, 6), ("Free", 900, 6), ("Free", 2000, 1), ("Crack", 5000, 2)]).write()

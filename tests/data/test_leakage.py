@@ -175,6 +175,15 @@ def test_parts_in_one_fixture_are_neither_error_nor_warning():
     assert report.problems == ()
 
 
+def test_near_pictures_are_no_warning_where_training_pictures_are_as_near(trees):
+    alike, others = aligned(12, 1), [trees.texture(seed, 64, 64) for seed in range(28)]
+    train, test = [*alike[:10], *others[:20]], [*alike[10:], *others[20:]]
+    report = check_leakage(Dataset("made", "root", "folder", (*samples(train, "train"), *samples(test, "test"))))
+    assert report.near.searched
+    assert 0 < report.near.rate <= 5 * report.near.background < 1
+    assert report.warnings == ()
+
+
 def test_a_group_on_two_sides_is_an_error(trees):
     images = [trees.texture(seed) for seed in range(4)]
     train, test = samples(images[:2], "train"), samples(images[2:], "test")
@@ -259,6 +268,13 @@ def test_normals_held_out_for_the_threshold_are_told(sided):
         "read by position",
         "precomputed brings pictures made from 1 of the 1 normals that are held out for the threshold",
     )
+
+
+def test_a_name_that_a_trained_normal_has_too_is_not_told_as_held_out(sided):
+    twin = replace(sided.samples[2], id="q/train/good/002", split="train")
+    both = replace(sided, samples=(*sided.samples, twin))
+    assert check_heritage(both, Heritage(names=frozenset(["train/good/002"])), "precomputed") == ()
+    assert len(check_heritage(sided, Heritage(names=frozenset(["train/good/002"])), "precomputed")) == 1
 
 
 def test_a_random_split_of_repeated_exposures_is_warned_of(trees):

@@ -133,8 +133,9 @@ def test_refusals(tmp_path, trees):
         make_split(data, "grouped", test_shar=0.1)
     with pytest.raises(BadParameter, match="share < 1"):
         make_split(data, "grouped", test_share=1.0)
-    with pytest.raises(BadParameter, match="always seeded"):
-        make_split(data, "grouped", seed=None)
+    for seed in (None, True, 1.0, "0"):
+        with pytest.raises(BadParameter, match="always seeded"):
+            make_split(data, "grouped", seed=seed)
     with pytest.raises(UnknownName):
         make_split(data, "grouped", product="glass")
 
@@ -156,6 +157,33 @@ def test_stratified_comes_near_the_share_in_every_class_with_groups_of_many_size
             assert dropped
             assert not any(sample.is_normal for sample in dropped)
     assert make_split(data, "stratified", seed=0).assignment != make_split(data, "stratified", seed=1).assignment
+
+
+@pytest.mark.parametrize("policy", ["elpv-blocks", "stratified"])
+def test_blocks_balance_both_classes(policy):
+    blocks = [("good", 30), ("d", 30)]
+    data = dataset([("p", kind, f"{kind}{block}") for kind, number in blocks for block in range(number) for _ in range(4)])
+    for seed in range(8):
+        split = make_split(data, policy, seed=seed)
+        tested = Counter(sample.is_normal for sample in split.on(data, "test"))
+        assert all(abs(tested[normal] - 60) <= 4 for normal in (True, False))
+
+
+@pytest.mark.parametrize("policy", ["elpv-blocks", "stratified"])
+def test_a_group_that_could_go_to_either_side_is_trained_on(policy):
+    assert make_split(dataset([("p", "good", "only")] * 4), policy).counts()["train"] == 4
+
+
+def test_anomalies_that_a_policy_drops_from_their_group_are_no_leak():
+    data = dataset([("p", kind, f"b{block}") for block in range(6) for kind in ["good"] * 5 + ["d"] * 3])
+    for policy in ("stratified", "elpv-blocks"):
+        split = make_split(data, policy)
+        assert split.on(data, "dropped")
+        assert split.flags == ()
+
+
+def test_a_random_split_leaves_one_normal_to_train_on():
+    assert make_split(dataset(plain(10, 2)), "random:test_share=0.95").counts()["train"] == 1
 
 
 def test_stratified_serves_the_largest_group_first():
@@ -340,6 +368,14 @@ def test_a_stored_split_of_other_data_or_with_trained_anomalies_is_refused(tmp_p
     replace(strayed, assignment={**strayed.assignment, "p/pool/good/0": "tset"}).save(path)
     with pytest.raises(DamagedFile, match="a place is none of"):
         make_split(data, str(path))
+
+
+def test_a_split_of_all_products_fits_one_of_them():
+    data = dataset(plain() + plain(product="q"))
+    split = make_split(data)
+    alone = split.apply(data.of(product="q"))
+    assert {sample.product for sample in alone.samples} == {"q"}
+    assert len(alone) == 25
 
 
 def test_a_random_split_is_flagged_and_forgets_groups():

@@ -122,6 +122,7 @@ def test_a_first_third_leaves_the_test(n, taken):
     assert split.options["defect_shots"] == "first-third"
     told = f"the first third of each defect (floor) to learn from: {taken + 2} learned from; {taken + 2} anomalies and 0 normals"
     assert told in split.flags[0]
+    assert split.flags[0].endswith(": comparable only with results that leave them out too")
     assert any("no image left to test of d" in flag for flag in split.flags) == (n == 1)
     assert ids(s for s in tested if s.is_normal) == ids(s for s in before.on(data, "test") if s.is_normal)
 
@@ -172,7 +173,9 @@ def test_a_third_of_grouped_images_is_made_of_whole_groups():
     assert sum(not sample.is_normal for sample in split.on(data, "test")) == 24
     assert split.flags[0].startswith("gives the first third of each defect (floor, by whole groups) to learn from: 6 learned")
     torn, whole = (make_split(data, "first-half"), make_split(data))
-    assert stems(support_set(data, torn, product="p", defect_shots="first-third")[0].anomalies) == list(map(str, range(100, 110)))
+    support, split = support_set(data, torn, product="p", defect_shots="first-third")
+    assert stems(support.anomalies) == list(map(str, range(100, 110)))
+    assert split.flags[-1].endswith("(floor) to learn from: 10 learned from; 0 anomalies and 0 normals leave the test")
     assert stems(support_set(data, whole, product="p", defect_shots="first-third:3")[0].anomalies) == ["100", "101", "110"]
 
 

@@ -119,7 +119,6 @@ def split_third(names: Iterable[str], policy: str = "floor") -> tuple[list[str],
     order = sorted(given, key=_by_number)
     n = len(order)
     size = {"floor": max(n // 3, 1), "ceil": -(-n // 3), "inclusive": n // 3 + 1, "all": n}[policy]
-    size = size if policy == "all" else min(size, max(n - 1, 1))
     return order[:size], order[size:]
 
 
