@@ -2,6 +2,7 @@
 
 import json
 import math
+import tracemalloc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,7 +18,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from flawsmith.core.errors import BadParameter, DataError, OverBudget, UnknownName
 from flawsmith.metrics import per_defect, score_maps, score_stream
-from flawsmith.metrics.counting import Counted, Plan
+from flawsmith.metrics.counting import Counted, Plan, size_text
 from flawsmith.metrics.overlap import overlap_area
 from flawsmith.metrics.pixels import Tally
 from flawsmith.metrics.ranking import best_f1, roc_area, step_precision
@@ -377,8 +378,43 @@ def test_auto_goes_from_sort_to_anchored_to_histogram_as_memory_shrinks(case: Ca
 def test_an_engine_that_was_asked_for_is_not_replaced(case: Case) -> None:
     maps, masks = case[0] * 20, case[1] * 20
     for engine in ENGINES:
-        with pytest.raises(OverBudget, match=rf"need .* GiB of memory with engine {engine}, and the budget is .*; raise memory="):
+        with pytest.raises(
+            OverBudget, match=rf"need .* [KM]iB of memory with engine {engine}, and the budget is 97.66 KiB; raise memory=, or"
+        ):
             score_maps(maps, masks, engine=engine, memory=100_000)
+
+
+def test_a_budget_that_holds_nothing_is_refused_in_units_that_say_something(case: Case) -> None:
+    for run in (lambda: score_maps(*case, memory=1), lambda: score_stream(zip(*case, strict=True), memory=1)):
+        with pytest.raises(
+            OverBudget, match=r"need 512 KiB of memory with engine histogram, and the budget is 1 B; raise memory=$"
+        ):
+            run()
+    told = {0: "0 B", 1023: "1023 B", 1024: "1 KiB", 1536 << 20: "1.5 GiB", 4 << 40: "4096 GiB"}
+    assert {count: size_text(count) for count in told} == told
+
+
+@pytest.mark.parametrize(
+    ("images", "mebibytes", "engine"),
+    [(100, 16, "anchored (exact)"), (100, 64, "sort (exact)"), (200, 12, "histogram (certified interval)")],
+)
+def test_memory_is_kept(images: int, mebibytes: int, engine: str) -> None:
+    masks = np.zeros((images, 256, 256), bool)
+    masks[images // 2 :, :51, :51] = True
+    maps = np.random.default_rng(0).standard_normal(masks.shape, np.float32) + masks
+    memory = mebibytes << 20
+    options: dict[str, Any] = {"memory": memory, "workers": 1, "resamples": 0}
+    runs = {
+        engine: lambda: score_maps(maps, masks, **options),
+        "stream": lambda: score_stream(zip(maps, masks, [None] * images, strict=True), **options),
+    }
+    for name, run in runs.items():
+        tracemalloc.start()
+        found = run()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert name in ("stream", found["pixel_ap"].record.engine)
+        assert peak < memory * 9 / 8 + (2 << 20)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

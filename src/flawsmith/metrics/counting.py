@@ -32,7 +32,7 @@ class Plan:
 
     Args:
         engine: `auto`, `sort`, `anchored` or `histogram`.
-        memory: bytes that counting may take beside the maps.
+        memory: bytes that counting may take beside the maps, within a sixth and 2 MiB; see docs/metrics.md.
         workers: threads; None: `FLAWSMITH_THREADS`, else the cores.
         connectivity: 8 or 4 neighbours join defect pixels to a region.
         fpr_limit: right end of the AUPRO curve whose interval is made narrow.
@@ -62,6 +62,12 @@ class Plan:
             if value is not None or name == "memory":
                 object.__setattr__(self, name, whole(name, value, 1, example=example))
         above_zero("tolerance", self.tolerance, example=TOLERANCE)
+
+
+def size_text(count: int) -> str:
+    """Bytes in the largest unit that leaves a number of 1 or more: `512 KiB`, `1.5 GiB`."""
+    power = min(3, max(0, count.bit_length() - 1) // 10)
+    return f"{count / 1024**power:.4g} {('B', 'KiB', 'MiB', 'GiB')[power]}"
 
 
 @dataclass

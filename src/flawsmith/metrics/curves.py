@@ -14,7 +14,7 @@ Points = tuple[Floats, Floats]
 DRAWN = 1000
 """Points of a curve at most, but for its ends."""
 
-LOOKED_AT = 1 << 17
+LOOKED_AT = 1 << 15
 """Thresholds that are looked at to choose them."""
 
 

@@ -28,6 +28,9 @@ BYTES_PER_BIN = 512
 """Peak cost of a bin: 41 bytes in the histogram, as many in the bins of each chunk, both again while they are merged, and the
 steps made of them with their best and their worst case."""
 
+BYTES_PER_FILLED_BIN = 256
+"""The same without the steps."""
+
 
 @dataclass(frozen=True, eq=False)
 class Bins:

@@ -150,7 +150,7 @@ def score_maps(
         seed: root of those draws.
         engine: how pixels are counted: `sort` (all of them kept, one reading), `anchored` (two readings), `histogram` (one
             reading, a certified interval), or `auto`: the first that suits the number of pixels and the memory (docs/metrics.md).
-        memory: bytes that counting pixels may take beside the maps.
+        memory: bytes that counting pixels may take beside the maps, within a sixth and 2 MiB (docs/metrics.md).
         workers: threads; None: `FLAWSMITH_THREADS`, else the cores. No number depends on it.
         tolerance: `histogram` reads the maps again to split its bins until no interval is wider than this; 1: never.
 
@@ -207,8 +207,8 @@ def score_stream(
 ) -> Scores:
     """`score_maps` of images that can be looked at only once, such as predictions as they are made.
 
-    All pixels are kept as long as they fit `memory`, and the numbers are exact; then they are put into a histogram, and each
-    pixel metric comes with a certified interval (`bounds`).
+    All pixels are kept, and the numbers are exact, as long as they leave room in `memory` for a histogram: half of it, 256 MiB at
+    most. Then they are put into that, and each pixel metric comes with a certified interval (`bounds`).
 
     Args:
         images: (map, mask, label) of each image; the mask may be None, and so may the label where there is a mask.

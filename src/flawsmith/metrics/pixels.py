@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from flawsmith.core.errors import BadParameter, OverBudget
 from flawsmith.metrics.anchored import BYTES_PER_DEFECT_PIXEL, Anchors, DefectPixels
 from flawsmith.metrics.chunks import Chunks, Crew, chunk_pixels, default_workers
-from flawsmith.metrics.counting import MOST_SORTED, Counted, Counts, Plan
-from flawsmith.metrics.histogram import BYTES_PER_BIN, FEWEST_BINS, MOST_BINS, Bins, Histogram, tied_steps
+from flawsmith.metrics.counting import MOST_SORTED, Counted, Counts, Plan, size_text
+from flawsmith.metrics.histogram import BYTES_PER_BIN, BYTES_PER_FILLED_BIN, FEWEST_BINS, MOST_BINS, Bins, Histogram, tied_steps
 from flawsmith.metrics.overlap import region_sizes
 from flawsmith.metrics.refinement import MOST_READINGS, defects_within, pixels_within, split, worth_splitting
 from flawsmith.metrics.steps import Scores1D, Steps
@@ -144,6 +144,8 @@ class Tally:
 
     def _leave_sort(self, pixels: int, hits: int) -> None:
         auto, need = self.plan.engine == "auto", pixels * self.item + hits * BYTES_PER_DEFECT_PIXEL
+        if auto and not self.again:  # there must be room for the histogram that comes next
+            need += self._most_bins() * len(self.groups) * BYTES_PER_FILLED_BIN
         if need > self.plan.memory and not auto:
             self._refuse(pixels, need)
         if need > self.plan.memory or (auto and self.again and pixels > MOST_SORTED):
@@ -166,18 +168,22 @@ class Tally:
         for group in self.groups:
             kept, group.sorted = group.sorted, []
             if group.histogram is not None:
-                for chunk in kept:
-                    self.crew.do(group.histogram.add_pixels, chunk)
+                while kept:
+                    self.crew.do(group.histogram.add_pixels, kept.pop())
                 self._bin_defects(group)
 
     def _refuse(self, pixels: int, need: int) -> None:
+        remedy = "raise memory=" if self.plan.engine == "auto" else "raise memory=, or leave engine= at auto"
         raise OverBudget(
-            f"pixel metrics of {pixels:,} pixels and more need {_size(need)} of memory with engine {self.engine}, and the budget "
-            f"is {_size(self.plan.memory)}; raise memory=, or leave engine= at auto"
+            f"pixel metrics of {pixels:,} pixels and more need {size_text(need)} of memory with engine {self.engine}, and the "
+            f"budget is {size_text(self.plan.memory)}; {remedy}"
         )
 
     def _bins_in_memory(self) -> int:
         return self.plan.memory // BYTES_PER_BIN // len(self.groups)
+
+    def _most_bins(self) -> int:
+        return self.plan.bins or max(1, min(MOST_BINS, self._bins_in_memory()))
 
     def _buffers(self) -> int:
         """Chunks that exist at a time: worked on, waiting, and being filled."""
@@ -188,7 +194,7 @@ class Tally:
     def _open_chunks(self) -> None:
         for group in self.groups:
             if self.engine == "histogram" and group.histogram is None:
-                group.histogram = Histogram(self.plan.bins or max(1, min(MOST_BINS, self._bins_in_memory())))
+                group.histogram = Histogram(self._most_bins())
             group.chunks = Chunks(self.chunk, self._hand_on(group))
 
     def _hand_on(self, group: _Group) -> Callable[[Scores1D], None]:
@@ -339,7 +345,3 @@ def _no_steps(counts: Counts) -> Steps:
         counts.hits,
         counts.pixels - counts.hits,
     )
-
-
-def _size(count: int) -> str:
-    return f"{count / 2**30:.2f} GiB"

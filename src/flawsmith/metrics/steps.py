@@ -24,7 +24,7 @@ Scores1D = NDArray[np.floating[Any]]
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-BLOCK = 1 << 18
+BLOCK = 1 << 15
 """Thresholds that are worked on at a time."""
 
 
