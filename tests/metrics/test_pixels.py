@@ -279,6 +279,26 @@ def test_a_tolerance_is_kept_where_the_first_histogram_misses_it(tmp_path: Path)
     assert len(maps.read) == 2
 
 
+def test_bins_are_split_where_f1_alone_is_uncertain() -> None:
+    # 9,900 of 10,000 positives are told apart; the bin of the others holds 50 of a million negatives, which is nothing but to F1.
+    rng = np.random.default_rng(0)
+    mask = np.arange(1_010_000).reshape(1000, 1010) < 10_000
+    scores = np.where(mask, np.float32(2), np.float32(0)).ravel()
+    scores[9_900:10_050] = 1 + rng.permutation(150).astype(np.float32) * 2**-20
+    case = ([scores.reshape(mask.shape)], [mask], [1])
+    exact, wide = count(case, "sort"), count(case, "histogram", bins=3)
+    found = count(case, "histogram", bins=3, tolerance=1e-3)
+
+    def width(counted: Counted, name: str) -> float:
+        low, high = counted.bounds(COMPUTES[name]) or (1, 0)
+        assert low <= COMPUTES[name](exact.steps) <= high
+        return high - low
+
+    assert max(width(wide, name) for name in ("auroc", "ap", "aupro")) < 1e-4
+    assert width(wide, "f1max") > 2e-3
+    assert width(found, "f1max") < 1e-3
+
+
 def test_float64_maps_get_an_interval_that_knows_of_the_rounding(case: Case) -> None:
     rng = np.random.default_rng(1)
     maps = [1 + 1e-9 * rng.standard_normal(m.shape) + 1e-9 * m for m in case[1]]
