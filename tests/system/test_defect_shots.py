@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 import pytest
 
-from flawsmith.cli.app import run
 from flawsmith.core.errors import DataError, NeedUnmet, UsageError
 from flawsmith.data import load
 from flawsmith.data.splits import make_split
@@ -16,18 +15,6 @@ from flawsmith.inspection.training import train
 from flawsmith.synthesis import writing
 from flawsmith.synthesis.sets import replay, synthesize
 from flawsmith.synthesis.writing import write_set
-
-
-@pytest.fixture
-def tell(capsys):
-    """tell(*arguments): what a command prints as JSON."""
-
-    def call(*arguments, code=0):
-        assert run([*map(str, arguments), "--json"]) == code
-        told = capsys.readouterr()
-        return json.loads(told.out) if code == 0 else told.err
-
-    return call
 
 
 def lines(folder):

@@ -16,18 +16,6 @@ from flawsmith.data.splits import Split
 SMALL = ("--detector", "memseg", "--synth", "cutpaste", "--steps", "2", "--set", "memseg.size=128", "--set", "memseg.memory=8")
 
 
-@pytest.fixture
-def tell(capsys):
-    """tell(*arguments): what a command prints as JSON, or its line on stderr where it must fail."""
-
-    def call(*arguments, code=0):
-        assert run([*map(str, arguments), "--json"]) == code
-        told = capsys.readouterr()
-        return json.loads(told.out) if code == 0 else told.err
-
-    return call
-
-
 def ids_on_test(split):
     return {name for name, place in split.assignment.items() if place == "test"}
 

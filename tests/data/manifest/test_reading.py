@@ -4,6 +4,7 @@ import codecs
 import csv
 import io
 import json
+from multiprocessing import get_context
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -502,9 +503,8 @@ def test_a_data_set_behaves_like_any_other(root):
     assert hash(samples) == hash(load(root / "list.csv").samples)
     with pytest.raises(IndexError):
         samples[6]
-    import pickle
-
-    assert pickle.loads(pickle.dumps(samples)) == samples
+    with get_context("spawn").Pool(1) as workers:
+        assert workers.apply(tuple, (samples,)) == tuple(samples)
 
 
 def test_a_synthetic_image_is_never_tested(root, fails):
