@@ -157,7 +157,7 @@ def test_a_server_that_tells_no_length_is_checked_by_the_hash(got, stocked, tmp_
     stocked.sized, stocked.cuts = False, [70_000]
     with pytest.raises(DownloadError, match="is another file"):
         got()
-    assert left(tmp_path) == [".set.download"]
+    assert left(tmp_path) == []
     assert got() == 2
 
 
@@ -171,7 +171,7 @@ def test_redirects_to_files_are_not(got, tmp_path, stocked, target):
     stocked.moved = {"/set.tar.gz": target}
     with pytest.raises(DownloadError):
         got()
-    assert left(tmp_path) == [".set.download"]
+    assert left(tmp_path) == []
 
 
 @pytest.mark.parametrize("target", ["/set.tar.gz", "http://[::1/a", "file:///\x1b[2Jx"])
@@ -195,10 +195,36 @@ def test_a_broken_answer_is_one_short_line(command, stocked, capsys, answer):
 
 
 @pytest.mark.parametrize("status", [403, 404, 500, 503])
-def test_an_answer_of_the_server_is_told(got, stocked, status):
+def test_an_answer_of_the_server_is_told(got, stocked, tmp_path, status):
     stocked.status = status
     with pytest.raises(DownloadError, match=rf"set.tar.gz answers {status} .*; expected the archive: the address"):
         got()
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("resumable", [True, False])
+def test_only_a_part_that_can_be_gone_on_with_is_kept(got, stocked, tmp_path, resumable):
+    stocked.cuts, stocked.etag = [70_000], '"one"' if resumable else None
+    with pytest.raises(DownloadError, match="run the same command again") as told:
+        got(attempts=1)
+    assert ("goes on where it stopped" in str(told.value)) == resumable
+    assert left(tmp_path) == ([".set.download"] if resumable else [])
+    stocked.cuts = [0]
+    with pytest.raises(DownloadError):
+        got(attempts=1, out=tmp_path / "other")
+    assert ".other.download" not in left(tmp_path)
+
+
+def test_a_mirror_that_fails_takes_no_part_of_another_address_away(got, stocked, tmp_path):
+    stocked.cuts, right = [70_000], stocked.url
+    with pytest.raises(DownloadError):
+        got(attempts=1)
+    stocked.url, stocked.status = right.replace("set.tar.gz", "mirror.tar.gz"), 404
+    with pytest.raises(DownloadError, match="404"):
+        got()
+    stocked.url, stocked.status = right, None
+    assert got() == 2
+    assert stocked.asked == [None, None, "bytes=70000-"]
 
 
 def test_more_than_the_set_can_be_is_not_fetched(got, stocked, tmp_path, monkeypatch):
@@ -209,6 +235,7 @@ def test_more_than_the_set_can_be_is_not_fetched(got, stocked, tmp_path, monkeyp
     stocked.sized = False
     with pytest.raises(DownloadError, match="is larger than"):
         fetch(small, archive, tmp_path / "set")
+    assert left(tmp_path) == []
 
 
 def test_a_full_disk_is_told_before_the_download(got, tmp_path, monkeypatch):
@@ -229,8 +256,7 @@ def test_an_unsafe_archive_leaves_nothing(kind, got, tmp_path, stocked, make_tar
     stocked.content = make_tar([("set/1.png", b"1"), *EVIL[kind]])
     with pytest.raises(UnsafeArchive):
         got()
-    assert left(tmp_path) == [".set.download"]
-    assert [path.name for path in (tmp_path / ".set.download").iterdir()] == ["lock"]
+    assert left(tmp_path) == []
 
 
 def test_a_bomb_leaves_nothing(got, tmp_path, stocked, make_tar):
@@ -238,8 +264,7 @@ def test_a_bomb_leaves_nothing(got, tmp_path, stocked, make_tar):
     assert len(stocked.content) < 100_000
     with pytest.raises(UnsafeArchive, match="unpacks to more than"):
         got()
-    assert left(tmp_path) == [".set.download"]
-    assert [path.name for path in (tmp_path / ".set.download").iterdir()] == ["lock"]
+    assert left(tmp_path) == []
 
 
 def test_an_existing_target_is_refused_before_the_network(got, tmp_path, stocked):
@@ -423,7 +448,7 @@ def test_no_network_is_one_line(closed_port, capsys, tmp_path):
     arguments = ["--url", closed_port, "--sha256", "0" * 64, "--out", str(tmp_path / "set"), "--yes"]
     assert run(["data", "get", "mtd", *arguments]) == 1
     assert "cannot reach 127.0.0.1" in refused(capsys, "E_DOWNLOAD")
-    assert not (tmp_path / "set").exists()
+    assert left(tmp_path) == []
 
 
 def test_a_name_that_cannot_be_resolved_is_one_line(capsys, tmp_path, monkeypatch):

@@ -93,10 +93,8 @@ def download(url: str, file: Path, most: int, *, attempts: int = ATTEMPTS, pause
             return _go_on(url, file, most)
         except _Cut as error:
             if attempt + 1 == attempts:
-                raise DownloadError(
-                    f"{_host(url)} stopped sending ({error}); expected the whole file: run the same command again, it goes on "
-                    f"where it stopped"
-                ) from error
+                again = "run the same command again" + (", it goes on where it stopped" if resumable(file) else "")
+                raise DownloadError(f"{_host(url)} stopped sending ({error}); expected the whole file: {again}") from error
             pause(1.0 if _size(file) > before else 2.0**attempt)
 
 
@@ -158,8 +156,11 @@ def _receive(response: Response, file: Path, start: int, size: int | None, most:
         for chunk in track(_chunks(response), "download (MiB)", total=total):
             part.write(chunk)
             if part.tell() > most:
-                raise DownloadError(f"the download is larger than {most / 1e9:.1f} GB; expected the data set: check --url")
+                break
         have = part.tell()
+    if have > most:
+        forget(file)
+        raise DownloadError(f"the download is larger than {most / 1e9:.1f} GB; expected the data set: check --url")
     if size is not None and have < size:
         raise _Cut(f"{have} of {size} bytes came")
 
@@ -223,13 +224,23 @@ def _remember(url: str, file: Path, response: Response, size: int | None) -> Non
 
 
 def _state_of(url: str, file: Path) -> _State | None:
-    """What a part belongs to; None where it cannot be gone on with."""
+    """What a part of this address belongs to; None where it cannot be gone on with."""
+    state = _kept_state(file)
+    return state if state is not None and state.url == url else None
+
+
+def _kept_state(file: Path) -> _State | None:
     try:
         found: Any = read_json(_state_file(file))
         state = _State(str(found["url"]), str(found["validator"]), found["size"])
     except (DamagedFile, KeyError, TypeError):
         return None
-    return state if state.url == url and (state.validator or state.size == _size(file)) else None
+    return state if state.validator or state.size == _size(file) else None
+
+
+def resumable(file: Path) -> bool:
+    """Whether a later call can go on with what is in `file`, from the address that it came from."""
+    return _size(file) > 0 and _kept_state(file) is not None
 
 
 def forget(file: Path) -> None:

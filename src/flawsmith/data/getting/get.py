@@ -14,7 +14,7 @@ from flawsmith.core.errors import BadParameter, DownloadError, UnsafeArchive
 from flawsmith.core.files import output_errors, publish, refuse_taken, sole_writer
 from flawsmith.core.progress import track
 from flawsmith.data.getting.catalogue import Archive, Checksum, Entry
-from flawsmith.data.getting.download import ATTEMPTS, check_url, download, forget
+from flawsmith.data.getting.download import ATTEMPTS, check_url, download, forget, resumable
 from flawsmith.data.getting.unpacking import unpack
 
 CHUNK = 1 << 20
@@ -54,7 +54,7 @@ def get(
     Args:
         entry: the data set.
         archive: see `archive_of`.
-        out: a new or empty folder; `.NAME.download` beside it holds what is not finished.
+        out: a new or empty folder; `.NAME.download` beside it holds what can be gone on with.
         attempts, pause: see `download`.
 
     Returns:
@@ -70,18 +70,27 @@ def get(
     work = out.with_name(f".{out.name}.download")
     with sole_writer(work):
         file = work / ARCHIVE
-        download(archive.url, file, entry.limits.size, attempts=attempts, pause=pause)
-        _check(file, archive)
         try:
-            shutil.rmtree(work / UNPACKED, ignore_errors=True)
-            files = unpack(file, work / UNPACKED, entry.limits)
-            publish(work / UNPACKED, out)
-        except UnsafeArchive:
-            forget(file)
-            raise
+            download(archive.url, file, entry.limits.size, attempts=attempts, pause=pause)
+            _check(file, archive)
+            files = _unpack(file, work / UNPACKED, out, entry)
         finally:
             shutil.rmtree(work / UNPACKED, ignore_errors=True)
+            if not resumable(file):
+                shutil.rmtree(work, ignore_errors=True)
     shutil.rmtree(work, ignore_errors=True)
+    return files
+
+
+def _unpack(file: Path, folder: Path, out: Path, entry: Entry) -> int:
+    """Unpack and give the folder its name; an archive that may not be unpacked is removed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        files = unpack(file, folder, entry.limits)
+    except UnsafeArchive:
+        forget(file)
+        raise
+    publish(folder, out)
     return files
 
 
