@@ -119,6 +119,14 @@ def test_holm_by_hand() -> None:
     adjusted = holm([0.02, math.nan, 0.01])
     assert (adjusted[0], adjusted[2]) == pytest.approx((0.02, 0.02))
     assert math.isnan(adjusted[1])
+    assert holm([0.0, 1.0]) == (0.0, 1.0)
+    assert holm([]) == ()
+
+
+@pytest.mark.parametrize("odd", [2, -1, -1e-9, math.inf, -math.inf])
+def test_holm_of_what_is_no_p_value(odd: float) -> None:
+    with pytest.raises(BadParameter, match=r"is no p-value; expected 0…1"):
+        holm([0.01, odd, math.nan])
 
 
 def test_nothing_of_table_ix_survives_its_family_of_thirty() -> None:

@@ -84,7 +84,14 @@ def p_of(r: float, n: int) -> float:
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """Holm-adjusted p-values of a family of tests, in the order given; NaN stays NaN and counts for none of the family."""
+    """Holm-adjusted p-values of a family of tests, in the order given; NaN stays NaN and counts for none of the family.
+
+    Raises:
+        BadParameter: a number outside 0…1.
+    """
+    odd = [p for p in p_values if p < 0 or p > 1]
+    if odd:
+        raise BadParameter(f"{odd[0]:g} is no p-value; expected 0…1, or NaN for a test without one")
     order = sorted((i for i, p in enumerate(p_values) if not math.isnan(p)), key=lambda i: p_values[i])
     adjusted, highest = [math.nan] * len(p_values), 0.0
     for rank, i in enumerate(order):
