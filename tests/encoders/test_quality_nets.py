@@ -240,14 +240,14 @@ def test_pictures_that_do_not_fit_are_refused():
 def test_files_that_are_no_weights_are_refused(tmp_path, files):
     with pytest.raises(DamagedFile, match="is no file"):
         read_weights([tmp_path / "none.pth"])
-    text = tmp_path / "text.pth"
-    text.write_text("no weights")
-    with pytest.raises(DamagedFile, match="cannot be read as weights"):
-        read_weights([text])
-    broken = tmp_path / "broken.safetensors"
-    broken.write_bytes(b"\xff" * 40)
-    with pytest.raises(DamagedFile, match="cannot be read as weights"):
-        read_weights([broken])
+    for name, content in (("src.json", b"{}"), ("text.pth", b"no weights"), ("broken.safetensors", b"\xff" * 40)):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DamagedFile) as refused:
+            read_weights([tmp_path / name])
+        assert str(refused.value) == (
+            f"{tmp_path / name} cannot be read as weights; expected a .pth state dict or .safetensors of one of: "
+            "inception-v3-fid, alexnet, vgg16, lpips-alexnet, lpips-vgg16: give the right file"
+        )
     odd = tmp_path / "odd.pth"
     torch.save({"weight": torch.zeros(1)}, odd)
     with pytest.raises(DamagedFile, match=r"holds weight….*inception-v3-fid"):

@@ -95,15 +95,16 @@ def read_weight_file(path: Path) -> WeightFile:
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
-    if path.suffix != ".safetensors":
-        return read_tensors(path)
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        return dict(load_file(path))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise DamagedFile(f"{path} cannot be read as weights ({error}); expected a safetensors file: copy it again") from error
+        return dict(load_file(path)) if path.suffix == ".safetensors" else read_tensors(path)
+    except (DamagedFile, SafetensorError, OSError, ValueError) as error:  # what they say is not for whoever chose the file
+        raise DamagedFile(
+            f"{path} cannot be read as weights; expected a .pth state dict or .safetensors of one of: {', '.join(REFERENCES)}: "
+            f"give the right file"
+        ) from error
 
 
 def _role(path: Path, table: Mapping[str, Tensor]) -> Role:
