@@ -213,7 +213,7 @@ def test_a_list_says_who_is_trained_on(tmp_path, trees):
     trained = {sample.id.rpartition("/")[2] for sample in split.on(data, "train")}
     assert trained == {"exp1_num_100", "exp2_num_109", "exp4_num_127"}
     assert split.counts() == {"train": 3, "val": 0, "test": 6, "dropped": 0}
-    assert split.flags == ("leaks near-duplicates: 1 of 2 groups are on both sides of this mtd-list split",)
+    assert split.flags == ("leaks near-duplicates: 1 of 2 groups is on both sides of this mtd-list split",)
     moved = tmp_path / "elsewhere.txt"
     moved.write_bytes(listed.read_bytes())
     assert make_split(data, "mtd-list", names=str(moved)).digest == split.digest
@@ -323,17 +323,17 @@ def test_equal_options_have_equal_digests():
 
 def test_a_split_that_trains_on_few_normals_is_flagged():
     data = dataset(plain(63, 3, per_group=1) + plain(200, 3, per_group=1, product="q"))
-    assert make_split(data, "mtd-group").flags == ("trains on only 3 of 63 normals of p",)
+    assert make_split(data, "mtd-group").flags == ("leaves only 3 of 63 normals of p to train on",)
     assert make_split(data, "mtd-group:more_normals=42").flags == ()
-    assert make_split(data, "mtd-group:more_normals=43").flags == ("trains on only 20 of 63 normals of p",)
+    assert make_split(data, "mtd-group:more_normals=43").flags == ("leaves only 20 of 63 normals of p to train on",)
     leak, few = make_split(dataset(plain(100, 4)), "random:test_share=0.9").flags
-    assert (leak.startswith("leaks"), few) == (True, "trains on only 10 of 100 normals of p")
+    assert (leak.startswith("leaks"), few) == (True, "leaves only 10 of 100 normals of p to train on")
 
 
 def test_a_folder_that_trains_on_few_normals_chose_so_itself(tmp_path, trees):
     data = load(trees.mvtec(tmp_path / "set", ["bottle"]).images("bottle/test/good", range(100, 150)).write())
     assert make_split(data).flags == ()
-    assert make_split(data, "grouped:test_share=0.9").flags == ("trains on only 5 of 56 normals of bottle",)
+    assert make_split(data, "grouped:test_share=0.9").flags == ("leaves only 5 of 56 normals of bottle to train on",)
 
 
 def test_a_stored_split_is_taken_as_it_is(tmp_path):
@@ -386,6 +386,65 @@ def test_a_random_split_is_flagged_and_forgets_groups():
     assert len({sample.group for sample in applied.samples}) == len(applied)
     singles = dataset(plain(40, 4, per_group=1))
     assert make_split(singles, "random").flags == ()
+
+
+def leak(torn, groups, policy):
+    return f"leaks near-duplicates: {torn} of {groups} groups {'is' if torn == 1 else 'are'} on both sides of this {policy} split"
+
+
+def test_leaks_are_counted_again_once_the_shots_are_taken():
+    data = dataset(plain(40, 4, per_group=8))
+    split = make_split(data, "random")
+    _, few = support_set(data, split, product="p", shots=1)
+    assert few.flags == (leak(1, 6, "random"),)
+    held = hold_out(support_set(data, split, product="p", shots=4)[1], data, 0.5)
+    trained = {s.group for place in ("train", "val") for s in held.on(data, place)}
+    tested = {s.group for s in held.on(data, "test")}
+    assert held.counts()["val"] == 2
+    assert held.flags == (leak(len(trained & tested), 6, "random"),)
+
+
+def test_dropped_anomalies_leak_only_where_they_are_learned_from():
+    rows = [("p", "good", f"n{index}") for index in range(8)] + [("p", "d", f"a{index % 2}") for index in range(8)]
+    data = dataset(rows)
+    split = make_split(data, "first-half")
+    assert split.flags == (leak(2, 10, "first-half"),)
+    assert support_set(data, split, product="p")[1].flags == ()
+    support, aside = support_set(data, split, product="p", defect_shots="aside")
+    assert len(support.anomalies) == 4
+    assert aside.flags == (leak(2, 10, "first-half"),)
+
+
+@pytest.mark.parametrize(
+    ("policy", "flag"),
+    [
+        ("mtd-902-50:test_normals=0", "tests no normal of p: metrics that need both are undefined"),
+        ("elpv-blocks", "tests no normal and no anomaly of p: there is nothing to evaluate"),
+    ],
+)
+def test_a_side_that_is_not_tested_is_flagged(policy, flag):
+    data = dataset([("p", "good", "block")] * 6 + [("p", "d", "block")] * 2)
+    assert flag in make_split(data, policy).flags
+    assert not [told for told in make_split(dataset(plain(8, 0)), "mtd-902-50:test_normals=0").flags if "tests no" in told]
+
+
+def test_anomalies_that_take_every_tested_normal_along_are_flagged():
+    rows = [("p", "good", f"n{index}") for index in range(8)] + [("p", "good", "a0"), ("p", "d", "a0"), ("p", "d", "a1")]
+    data = dataset(rows)
+    split = make_split(data, "grouped:test_share=0.1")
+    assert split.flags == ()
+    _, left = support_set(data, split, product="p", defect_shots="first:1")
+    assert left.flags == ("tests no normal of p: metrics that need both are undefined",)
+
+
+def test_the_policy_asked_is_named_and_all_are_listed():
+    for policy in ("folder", "supervised"):
+        with pytest.raises(DataError, match=f"for the split policy {policy}: choose grouped"):
+            make_split(dataset(plain()), policy)
+    for name in ("nope", "zzz"):
+        with pytest.raises(UnknownName) as caught:
+            make_split(dataset(plain()), name)
+        assert str(caught.value).count(", ".join(POLICIES)) == 1
 
 
 def test_hold_out_moves_whole_groups_and_leaves_one():
@@ -536,8 +595,8 @@ def test_applying_a_split_to_another_folder_is_told(tmp_path, trees):
     trees.save(root / "good/new.png", trees.texture(70))
     applied = split.apply(load(root))
     assert len(applied) == 14
-    assert "1 images are not in the split" in applied.notes[-1]
+    assert "1 image is not in the split" in applied.notes[-1]
     (root / "good/1.png").unlink()
-    with pytest.raises(DataError, match=r"parts/pool/good/1 \(1 images") as caught:
+    with pytest.raises(DataError, match=r"parts/pool/good/1 \(1 image of the stored split is gone") as caught:
         split.apply(load(root))
     assert caught.value.code == "E_SPLIT"

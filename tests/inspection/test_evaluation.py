@@ -103,6 +103,22 @@ def test_another_product_is_said_and_several_are_refused(inspector: Inspector, t
         evaluate(inspector, load(tmp_path / "two"))
 
 
+def test_flags_of_the_own_split_are_not_told_of_other_data(inspector: Inspector, tiles: Path, tmp_path: Path):
+    told = ("has only 2 of 9 anomalies left to test", "the split has only 2 of 9 anomalies left to test", "W_NEAR: some")
+    flagged = replace(
+        inspector,
+        split=replace(inspector.split, flags=told[:1]),
+        origin=replace(inspector.origin, warnings=told[1:]),
+    )
+    own = evaluate(flagged, load(tiles))
+    assert (own.split["flags"], set(told[1:]) <= set(own.warnings)) == ([told[0]], True)
+    shutil.copytree(tiles / "test", tmp_path / "bottle" / "test")
+    other = evaluate(flagged, load(tmp_path / "bottle"))
+    assert other.split["flags"] == []
+    assert told[1] not in other.warnings
+    assert told[2] in other.warnings
+
+
 def test_a_required_metric_that_is_undefined_is_refused_with_its_reason(inspector: Inspector, tiles: Path, tmp_path: Path):
     shutil.copytree(tiles / "test" / "good", tmp_path / "good" / "test" / "good")
     with pytest.raises(DataError, match=r"image_auroc was asked and is undefined \(no_positive\)"):

@@ -256,4 +256,4 @@ def test_a_split_that_leaves_next_to_nothing_says_so(tiles: Path, tmp_path: Path
         (tmp_path / "pool" / "good").mkdir(parents=True, exist_ok=True)
         shutil.copy(file, tmp_path / "pool" / "good" / f"{number}.png")
     inspector = train(load(tmp_path / "pool"), "patchcore", settings=("patchcore.size=64",), split="mtd-group")
-    assert "the split trains on only 1 of 24 normals of pool" in inspector.origin.warnings
+    assert "the split leaves only 1 of 24 normals of pool to train on" in inspector.origin.warnings

@@ -72,7 +72,7 @@ def _products(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
     return found
 
 
-def _as_folders(samples: Sequence[Sample], seed: int, options: Options) -> Assignment:
+def _as_folders(samples: Sequence[Sample], seed: int, options: Options, policy: str = "folder") -> Assignment:
     stray = [sample.source.location for sample in samples if sample.split == "train" and not sample.is_normal]
     if stray:
         raise DataError(
@@ -86,7 +86,7 @@ def _as_folders(samples: Sequence[Sample], seed: int, options: Options) -> Assig
         raise DataError(
             "E_EMPTY_SPLIT",
             f"{pool[0]} lies in no train or test folder ({len(pool)} such images); expected train/ and test/ for the split "
-            f"policy folder: choose grouped",
+            f"policy {policy}: choose grouped",
             pool,
         )
     return {sample.id: sample.split for sample in samples if sample.split != "pool"}
@@ -217,7 +217,7 @@ def _normals_one_by_one(samples: Sequence[Sample], seed: int, tested: Callable[[
 
 def _supervised(samples: Sequence[Sample], seed: int, options: Options) -> Assignment:
     aside = {sample.id for sample in samples if sample.split == "train" and not sample.is_normal}
-    rest = _as_folders([sample for sample in samples if sample.id not in aside], seed, options)
+    rest = _as_folders([sample for sample in samples if sample.id not in aside], seed, options, "supervised")
     return {sample.id: "dropped" if sample.id in aside else rest[sample.id] for sample in samples}
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 from flawsmith.core.errors import BadParameter, DamagedFile, DataError, UnknownName, nearest_of
 from flawsmith.core.files import canonical_json, read_json, sha256_bytes, sha256_file, write_json
 from flawsmith.core.samples import Sample
+from flawsmith.core.wording import counted
 from flawsmith.data.dataset import Dataset
 from flawsmith.data.policies import PLACES, POLICIES, Option, Options, Place, by_hash
 
@@ -26,7 +27,10 @@ STORED = ".json"
 AS_FOLDERS = ("folder", "supervised")
 """Policies that take the folder's own sides."""
 FEW_TRAINED = 1 / 3
-"""A split that trains on a smaller share of the normals is flagged."""
+"""A split that leaves a smaller share of the normals to train on is flagged."""
+LEAKS = "leaks near-duplicates: "
+TESTS_NO = "tests no "
+"""How the flags begin that count the sides, and are told anew when samples change sides."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ class Split:
         self.refuse_gone(dataset)
         samples = tuple(self._placed(dataset.samples))
         new = sum(sample.id not in self.assignment for sample in dataset.samples)
-        notes = (f"{new} images are not in the split and were left out",) if new else ()
+        notes = (f"{counted(new, 'image is', 'images are')} not in the split and left out",) if new else ()
         return replace(dataset, samples=samples, notes=(*dataset.notes, *notes))
 
     def refuse_gone(self, dataset: Dataset) -> None:
@@ -134,12 +138,12 @@ class Split:
         kept = [name for name, place in self.assignment.items() if place != "dropped"]
         gone = [name for name in kept if name not in there and name.partition("/")[0] in products]
         if gone or (kept and there.isdisjoint(kept)):
-            first = (gone or kept)[0]
+            lost = gone or kept
+            are = f"{counted(len(lost), 'image')} of the stored split {'is' if len(lost) == 1 else 'are'} gone"
             raise DataError(
                 "E_SPLIT",
-                f"{dataset.root} has no {first} ({len(gone or kept)} images of the stored split are gone); expected the folder "
-                f"that was split: restore it or make a new split",
-                gone or kept,
+                f"{dataset.root} has no {lost[0]} ({are}); expected the folder that was split: restore it or make a new split",
+                lost,
             )
 
     def _placed(self, samples: Iterable[Sample]) -> Iterable[Sample]:
@@ -194,7 +198,7 @@ def make_split(dataset: Dataset, policy: str = AUTO, *, seed: int = 0, product: 
     name = policy_of(chosen, told)
     settings = _settings(name, {**spelled, **options})
     assignment = POLICIES[name].assign(chosen.samples, seed, settings)
-    flags = (*chosen.flags, *_flags(chosen, name, assignment))
+    flags = _with_counts(chosen, name, assignment, (*chosen.flags, *_flags(chosen, name, assignment)))
     split = Split(name, seed, dataset.name, product, assignment, flags, _without_paths(settings))
     _refuse_untrainable(chosen, split)
     return split
@@ -238,7 +242,8 @@ def refuse_unknown_policy(policy: str, more: tuple[str, ...] = ()) -> None:
     known = (AUTO, *more, *POLICIES)
     name = parse_policy(policy)[0]
     if not is_stored(policy) and name not in known:
-        raise UnknownName("split policy", name, known, f"or the file of a split, as in split{STORED}")
+        listed = "" if nearest_of(name, known).startswith("known") else f"known: {', '.join(known)}, "
+        raise UnknownName("split policy", name, known, f"{listed}or the file of a split, as in split{STORED}")
 
 
 def with_absolute_files(policy: str) -> str:
@@ -296,14 +301,51 @@ def _without_paths(settings: Options) -> dict[str, Option]:
     return {key: f"sha256:{sha256_file(Path(value))}" if isinstance(value, str) else value for key, value in settings.items()}
 
 
+def recounted(split: Split, dataset: Dataset, learned: Iterable[Sample] = ()) -> Split:
+    """The split with the flags that count its sides told anew, after samples have moved.
+
+    Args:
+        split: as it is now.
+        dataset: the samples.
+        learned: dropped ones that are learned from.
+    """
+    names = {sample.id for sample in learned}
+    told = tuple(flag for flag in split.flags if not flag.startswith((LEAKS, TESTS_NO)))
+    flags = _with_counts(dataset, split.policy, split.assignment, told, names)
+    return split if flags == split.flags else replace(split, flags=flags)
+
+
+def _with_counts(
+    dataset: Dataset, policy: str, assignment: Mapping[str, Place], flags: Sequence[str], learned: Set[str] | None = None
+) -> tuple[str, ...]:
+    return (*_leaks(dataset, policy, assignment, learned), *flags, *_untested(dataset, assignment))
+
+
+def _leaks(dataset: Dataset, policy: str, assignment: Mapping[str, Place], learned: Set[str] | None) -> Iterator[str]:
+    if policy in POLICIES and not POLICIES[policy].whole_groups:
+        torn = torn_groups(dataset, assignment, learned)
+        groups = len({sample.group for sample in dataset.samples})
+        are = "is" if len(torn) == 1 else "are"
+        if torn:
+            yield f"{LEAKS}{len(torn)} of {counted(groups, 'group')} {are} on both sides of this {policy} split"
+
+
+def _untested(dataset: Dataset, assignment: Mapping[str, Place]) -> Iterator[str]:
+    """A word for each product with anomalies of which no normal or no anomaly is tested."""
+    for product in dataset.products:
+        mine = [sample for sample in dataset.samples if sample.product == product]
+        if all(sample.is_normal for sample in mine):
+            continue
+        tested = {sample.is_normal for sample in mine if assignment.get(sample.id) == "test"}
+        missing = [kind for kind, normal in (("normal", True), ("anomaly", False)) if normal not in tested]
+        if missing:
+            so = "metrics that need both are undefined" if tested else "there is nothing to evaluate"
+            yield f"{TESTS_NO}{' and no '.join(missing)} of {product}: {so}"
+
+
 def _flags(dataset: Dataset, policy: str, assignment: Mapping[str, Place]) -> tuple[str, ...]:
-    caveat = (*((POLICIES[policy].caveat,) if POLICIES[policy].caveat else ()), *_few_trained(dataset, policy, assignment))
-    if POLICIES[policy].whole_groups:
-        return caveat
-    torn = torn_groups(dataset, assignment)
-    groups = len({sample.group for sample in dataset.samples})
-    told = f"leaks near-duplicates: {len(torn)} of {groups} groups are on both sides of this {policy} split"
-    return (told, *caveat) if torn else caveat
+    caveat = (POLICIES[policy].caveat,) if POLICIES[policy].caveat else ()
+    return (*caveat, *_few_trained(dataset, policy, assignment))
 
 
 def _few_trained(dataset: Dataset, policy: str, assignment: Mapping[str, Place]) -> Iterator[str]:
@@ -314,15 +356,17 @@ def _few_trained(dataset: Dataset, policy: str, assignment: Mapping[str, Place])
         normals = [sample for sample in dataset.samples if sample.is_normal and sample.product == product]
         trained = sum(assignment[sample.id] == "train" for sample in normals)
         if trained < FEW_TRAINED * len(normals):
-            yield f"trains on only {trained} of {len(normals)} normals of {product}"
+            yield f"leaves only {trained} of {len(normals)} normals of {product} to train on"
 
 
-def torn_groups(dataset: Dataset, assignment: Mapping[str, Place]) -> frozenset[str]:
-    """The groups that are not all in one place; what is dropped counts, for it may be learned from."""
-    sides: dict[str, set[str]] = defaultdict(set)
+def torn_groups(dataset: Dataset, assignment: Mapping[str, Place], learned: Set[str] | None = None) -> frozenset[str]:
+    """The groups that are tested and learned from; of what is dropped, `learned` is learned from, or all where that is None."""
+    sides: dict[str, set[bool]] = defaultdict(set)
     for sample in dataset.samples:
-        sides[sample.group].add(assignment[sample.id])
-    return frozenset(group for group, places in sides.items() if len(places) > 1)
+        place = assignment.get(sample.id, "dropped")
+        if place != "dropped" or learned is None or sample.id in learned:
+            sides[sample.group].add(place == "test")
+    return frozenset(group for group, tested in sides.items() if len(tested) > 1)
 
 
 def _stored(dataset: Dataset, path: Path, options: Options) -> Split:

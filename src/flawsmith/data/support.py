@@ -20,7 +20,7 @@ from flawsmith.data.dataset import Dataset
 from flawsmith.data.fingerprints import turned_digest
 from flawsmith.data.naming import without_suffix
 from flawsmith.data.policies import by_hash
-from flawsmith.data.splits import Split
+from flawsmith.data.splits import Split, recounted
 from flawsmith.data.tree import natural_key
 
 
@@ -39,7 +39,8 @@ def support_set(
     are drawn, first from dropped ones whose groups are not tested, then from the tested ones; of these the whole group leaves
     the test. A first third is one of all anomalies of a defect, made of whole groups where the split keeps them together; the
     whole third leaves the test, even where fewer are learned from. Defects that stand for several at once (`Dataset.combined`)
-    are drawn for first thirds, and where all is learned from that the split sets aside. What leaves the test is told by a flag.
+    are drawn for first thirds, and where all is learned from that the split sets aside. What leaves the test is told by a
+    flag, and the flags that count the sides are told anew.
 
     Args:
         dataset: the samples.
@@ -74,7 +75,9 @@ def support_set(
                 f"choose a split that does (supervised, first-half, stratified, elpv-blocks), or {OPTION} with a number",
             )
         split = _without(dataset, split, taken, real)
-    return SupportSet(tuple(chosen), tuple(anomalies), product=product, dataset=dataset.name), split
+    return SupportSet(tuple(chosen), tuple(anomalies), product=product, dataset=dataset.name), recounted(
+        split, dataset, anomalies
+    )
 
 
 def shots_of(value: int | str, read: Callable[[object], Shots] = Shots.parse) -> Shots:

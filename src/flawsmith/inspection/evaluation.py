@@ -349,10 +349,16 @@ def _measured(
         command="",
         environment={},
         licence=" ".join(part for part in (data.licence, data.citation) if part),
-        warnings=(*origin.warnings, *side.warnings, *measures.warnings, *_geometry_warnings(stamp.geometry)),
+        warnings=(*_told_in_training(inspector, side), *side.warnings, *measures.warnings, *_geometry_warnings(stamp.geometry)),
         layout=data.layout,
         curves=measures.curves,
     )
+
+
+def _told_in_training(inspector: Inspector, side: Chosen) -> tuple[str, ...]:
+    """The warnings of the training; of other data without the flags of its split, which are about its own test."""
+    flags = () if side.own else {f"the split {flag}" for flag in inspector.split.flags}
+    return tuple(warning for warning in inspector.origin.warnings if warning not in flags)
 
 
 def _geometry_warnings(geometry: Geometry) -> tuple[str, ...]:
@@ -374,7 +380,7 @@ def _refuse_undefined(measured: Evaluation, require: Sequence[str]) -> None:
 
 
 def split_record(inspector: Inspector, side: Chosen, anomalous: int) -> dict[str, Any]:
-    """Policy, seed, digest, options, flags and counts of the split behind a result."""
+    """Policy, seed, digest, options, flags (on the inspector's own data) and counts of the split behind a result."""
     split, tested = inspector.split, len(side.samples)
     parts = list(split.assignment.values())
     return {
@@ -382,7 +388,7 @@ def split_record(inspector: Inspector, side: Chosen, anomalous: int) -> dict[str
         "seed": split.seed,
         "digest": split.digest,
         "options": dict(split.options),
-        "flags": list(split.flags),
+        "flags": list(split.flags) if side.own else [],
         "train": parts.count("train"),
         "val": parts.count("val"),
         "test": tested,
