@@ -1,10 +1,12 @@
 """`flawsmith quality`, as a user types it."""
 
 import json
+import math
 
 import pytest
 
 from flawsmith.cli.app import run
+from flawsmith.cli.quality import _number
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,24 @@ def test_a_set_of_synth_against_its_own_photographs(made, tiles, capsys):
     assert "96 pairs" in told
     assert "beware: cutpaste is no type of tiles" in told
     assert "do not put them beside published ones" in told
+    assert "\n  beware: fid@efficientnet-lite0 of few pictures (12 generated and 8 real pictures, below 2048)" in told
     assert errors == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (-0.00002134, "-2.134e-05"),
+        (0.00643219, "0.006432"),
+        (0.5, "0.5000"),
+        (32.1, "32.10"),
+        (1234.5678, "1235"),
+        (-0.0, "0"),
+        (math.inf, "inf"),
+    ],
+)
+def test_numbers_have_four_significant_digits(value, told):
+    assert _number(value) == told
 
 
 def test_json_is_one_document_and_says_how(made, tiles, capsys):

@@ -124,7 +124,7 @@ def _lines(found: Quality) -> list[str]:
     lines: list[str] = []
     for each in found.types:
         lines += ["", f"{each.product} {each.defect}: {each.generated} generated, {each.real} real ({each.real_rule})"]
-        lines += _table(each.metrics, each)
+        lines += [*_table(each.metrics, each), *(f"  beware: {note}" for note in each.notes)]
     for product, metrics in found.products.items():
         kinds = [each.defect for each in found.types if each.product == product]
         if len(kinds) > 1:
@@ -138,12 +138,19 @@ def _table(metrics: Mapping[str, MetricValue], of: TypeQuality | None = None) ->
     width = max(map(len, metrics), default=0)
     lines = []
     for name, value in metrics.items():
-        told = f"{value.value:.4f}" if value.reason is None else f"–       {value.reason}"
-        spread = f" ± {value.std:.4f}" if value.std is not None else ""
+        told = _number(value.value) if value.reason is None else f"–       {value.reason}"
+        spread = f" ± {_number(value.std)}" if value.std is not None else ""
         left = f"  without {', '.join(value.record.left_out)}" if value.record.left_out else ""
         aside = _aside(of.counts.get(name, {})) if of else ""
         lines.append(f"  {name:<{width}}  {told}{spread}{left}{aside}")
     return lines
+
+
+def _number(value: float) -> str:
+    """Four significant digits: an FID of 300 and a KID of 0.0003 stand in one table."""
+    if abs(value) >= 1000:
+        return f"{value:.0f}"  # inf too
+    return f"{value:#.4g}" if value else "0"
 
 
 def _aside(counts: Mapping[str, Any]) -> str:

@@ -2,6 +2,10 @@
 
 Salimans et al. (NeurIPS 2016), as torch-fidelity computes it: softmax over the logits without their bias, shuffled with a fixed
 seed, ten splits, mean and standard deviation over them. It depends on the number of pictures per split.
+
+The shuffle is torch-fidelity's, by a `RandomState(2020)` of the call's own: a deliberate exception to the rule that chance
+comes from a `Generator`, for with any other a score could not be checked against theirs. It depends on the
+order of the logits, as KID does.
 """
 
 from __future__ import annotations
@@ -54,7 +58,7 @@ def inception_score(logits: NDArray[Any], *, splits: int = SPLITS, seed: int | N
     if n < splits:
         return SplitScore(math.nan, None, splits)
     if seed is not None:
-        # RandomState: torch-fidelity's own shuffle, so that a score of ours equals one of theirs to the last digits
+        # RandomState: torch-fidelity's own shuffle; logits in the same order give the same score to the last digits
         values = values[np.random.RandomState(seed).permutation(n)]
     told = np.asarray(log_softmax(values, axis=1), np.float64)
     scores = [_score(told[i * n // splits : (i + 1) * n // splits]) for i in range(splits)]

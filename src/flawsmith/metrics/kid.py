@@ -2,7 +2,11 @@
 
 Bińkowski et al. (ICLR 2018): the unbiased squared MMD with k(x, y) = (xᵀy/d + 1)³. It may be negative. torch-fidelity takes the
 mean over 100 random subsets of 1000 and refuses smaller sets; the subset here is min(1000, n₁, n₂), and the estimate of all
-pictures at once comes along. The subsets are drawn as torch-fidelity draws them.
+pictures at once comes along.
+
+The subsets are drawn as torch-fidelity draws them, by a `RandomState(2020)` of the call's own: a deliberate exception to the
+rule that chance comes from a `Generator`, for with any other a KID could not be checked against theirs. They depend on the order
+of the vectors; whoever measures files chooses one that does not hang on their names (`inspection.quality.features`).
 """
 
 from __future__ import annotations
@@ -59,7 +63,7 @@ def kernel_distance(
     size = min(subset, len(a), len(b))
     if size < 2:
         return KernelDistance(math.nan, None, math.nan, size, subsets)
-    # RandomState: frozen by NumPy, and torch-fidelity's own; with it a KID of ours equals one of theirs to the last digits
+    # RandomState: frozen by NumPy, and torch-fidelity's own; vectors in the same order give the same KID to the last digits
     rng = np.random.RandomState(seed)
     found = []
     for _ in range(subsets):

@@ -1,4 +1,8 @@
-"""Inception Score, FID and KID of a group."""
+"""Inception Score, FID and KID of a group.
+
+The splits of the Inception Score and the subsets of KID are drawn by number. So that neither the names of files nor their order
+decides them, pictures are numbered by the digest of their pixels.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from numpy.typing import NDArray
 
 from flawsmith.core.progress import track
 from flawsmith.encoders.set_nets import Seen, SetNet
+from flawsmith.inspection.quality.cautions import Digests
 from flawsmith.inspection.quality.pixels import resized
 from flawsmith.inspection.quality.recording import Measured, record_of, value_of
 from flawsmith.inspection.quality.rules import Rules
@@ -27,10 +32,11 @@ class SetMeter:
     Args:
         net: the network.
         rules: how.
+        digests: of the pictures' pixels, for their order.
     """
 
-    def __init__(self, net: SetNet, rules: Rules) -> None:
-        self.net, self.rules = net, rules
+    def __init__(self, net: SetNet, rules: Rules, digests: Digests) -> None:
+        self.net, self.rules, self.digests = net, rules, digests
         self._seen: dict[str, Seen] = {}
 
     def measure(self, group: Group, metrics: Sequence[str], details: Mapping[str, str]) -> Measured:
@@ -53,12 +59,13 @@ class SetMeter:
         return values, {}
 
     def _look(self, pictures: Sequence[Picture], label: str) -> list[Seen]:
+        """What the network saw of each, in the order of their digests."""
         for picture in track(pictures, label):
             if picture.name not in self._seen:
-                image = picture.image()
+                image = self.digests.read(picture)
                 side = self.rules.side
                 self._seen[picture.name] = self.net.see([image if side is None else resized(image, side)])
-        return [self._seen[picture.name] for picture in pictures]
+        return [self._seen[picture.name] for picture in sorted(pictures, key=self.digests.of)]
 
     def _pooled(self, seen: Sequence[Seen]) -> FeatureSet:
         rows: list[NDArray[np.float32]] = [each.pooled for each in seen]

@@ -11,6 +11,7 @@ from flawsmith.core.errors import BadParameter
 from flawsmith.core.samples import GOOD
 from flawsmith.data.dataset import Dataset
 from flawsmith.encoders.quality_nets import AUTO, QualityNets, quality_nets
+from flawsmith.inspection.quality.cautions import Digests, cautions
 from flawsmith.inspection.quality.diversity import DiversityMeter
 from flawsmith.inspection.quality.features import SetMeter
 from flawsmith.inspection.quality.pairs import measure_pairs
@@ -40,6 +41,7 @@ class TypeQuality:
         real_rule: which real ones.
         metrics: by id, with the suffix of the network behind it.
         counts: by id, what else was counted: pairs, clusters, pictures left out.
+        notes: what to beware of in these values.
     """
 
     product: str
@@ -49,12 +51,14 @@ class TypeQuality:
     real_rule: str
     metrics: Mapping[str, MetricValue]
     counts: Mapping[str, Counts] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; infinity is the text `inf`."""
         told = {"product": self.product, "defect": self.defect, "generated": self.generated, "real": self.real}
         counts = {name: dict(each) for name, each in self.counts.items() if each}
-        return {**told, "real_rule": self.real_rule, "metrics": metrics_to_json(self.metrics), "counts": counts}
+        measured = {"metrics": metrics_to_json(self.metrics), "counts": counts, "notes": list(self.notes)}
+        return {**told, "real_rule": self.real_rule, **measured}
 
 
 @dataclass(frozen=True)
@@ -115,8 +119,9 @@ def measure_quality(
     with use_threads():
         nets = quality_nets(extractor, weights)
         metrics = _possible(rules, nets)
-        sets, diversity = SetMeter(nets.sets, rules), DiversityMeter(nets.pairs, rules)
-        types = tuple(_measure(group, metrics, nets, rules, sets, diversity) for group in groups)
+        digests = Digests()
+        sets, diversity = SetMeter(nets.sets, rules, digests), DiversityMeter(nets.pairs, rules)
+        types = tuple(_measure(group, metrics, nets, rules, sets, diversity, digests) for group in groups)
     products = {product: _of_product(types, product) for product in dict.fromkeys(each.product for each in types)}
     known = {product: metrics for product, metrics in products.items() if metrics}
     return Quality(types, known, means_of(known), (*generated.notes, *notes, *_notes(nets, rules)))
@@ -136,7 +141,13 @@ def _possible(rules: Rules, nets: QualityNets) -> tuple[str, ...]:
 
 
 def _measure(
-    group: Group, metrics: Sequence[str], nets: QualityNets, rules: Rules, sets: SetMeter, diversity: DiversityMeter
+    group: Group,
+    metrics: Sequence[str],
+    nets: QualityNets,
+    rules: Rules,
+    sets: SetMeter,
+    diversity: DiversityMeter,
+    digests: Digests,
 ) -> TypeQuality:
     details = {
         "generated_format": formats_of(group.generated),
@@ -157,7 +168,9 @@ def _measure(
             values |= found
             counts |= told
     wanted = {name: value for name, value in values.items() if _base(name) in metrics}
-    return TypeQuality(group.product, group.defect, len(group.generated), len(group.real), group.real_rule, wanted, counts)
+    notes = cautions(group, wanted, counts, digests.copies(group))
+    sizes = (len(group.generated), len(group.real))
+    return TypeQuality(group.product, group.defect, *sizes, group.real_rule, wanted, counts, notes)
 
 
 def _base(name: str) -> str:
