@@ -160,6 +160,23 @@ def test_undefined_has_a_reason() -> None:
     assert nothing.reason == "no_positive"
 
 
+def test_without_labels_no_map_is_read_once_more() -> None:
+    class Counting(list[NDArray[np.float64]]):
+        read = 0
+
+        def __getitem__(self, i: object) -> NDArray[np.float64]:  # type: ignore[override]
+            self.read += 1
+            return super().__getitem__(i)  # type: ignore[index, return-value]
+
+    values, counts = [], []
+    for labels in (None, [1, 0]):
+        maps = Counting([ROW, ROW / 2])
+        values.append(spro(maps, [[Region("a", LEFT)], None], labels)["pixel_auspro@0.3"])
+        counts.append(maps.read)
+    assert values[0] == values[1]
+    assert counts[0] == counts[1]
+
+
 def test_bad_input_is_refused() -> None:
     region = Region("a", LEFT)
     with pytest.raises(BadParameter, match="fpr_limit"):

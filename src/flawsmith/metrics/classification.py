@@ -335,7 +335,10 @@ def _true_map(truth: NDArray[Any] | None, shape: tuple[int, ...], own: int, titl
     ids = _checked_ids(values, defects, "E_MASK_VALUES", f"the truth of {title}", title)
     if own == 0 and ids.any():
         raise DataError(
-            "E_MASK_ON_NORMAL", f"{title} is good, and its truth marks {np.count_nonzero(ids)} pixels; repair one", [title]
+            "E_MASK_ON_NORMAL",
+            f"{title} is good, and its truth marks {np.count_nonzero(ids)} pixels; expected a normal's truth to be 0 everywhere: "
+            "repair the truth or the label",
+            [title],
         )
     return ids if own == 0 or ids.any() else None
 

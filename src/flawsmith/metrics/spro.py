@@ -45,7 +45,8 @@ def spro(
     Args:
         maps: N maps, H×W each, raw scores, higher is more anomalous. Read twice; they may come from files.
         regions: per image its labelled regions in the size of its map; None or empty: there are none. A region's `saturation`
-            is in pixels, at most its own area counts; None: its whole area. Read as often as the maps.
+            is in pixels, at most its own area counts; None: its whole area. Read as often as the maps, once more without
+            labels.
         labels: 1 for an anomaly; None: an image is anomalous where it has a region. An anomaly without regions is left out,
             and the record counts it.
         limits: right ends of the curve, above 0, at most 1.
@@ -66,7 +67,9 @@ def spro(
         check_limit(limit)
     if len(regions) != len(maps):
         raise BadParameter(f"there are regions for {len(regions)} images and {len(maps)} maps; expected one list per map")
-    data = check_set(maps, _Unions(maps, regions, labels is not None), labels, names=names)
+    if labels is None:
+        labels = [any(region.mask.any() for region in found or ()) for found in regions]
+    data = check_set(maps, _Unions(regions), labels, names=names)
     scores, weights, found = _weighted_pixels(data, regions)
     record = _record(data, found, resolution, mask_rule)
     reason: Reason | None = "no_masks" if data.labels.any() and not data.masked.any() else None
@@ -77,8 +80,8 @@ def spro(
 class _Unions(Sequence[Any]):
     """The union of each image's regions, made when asked for."""
 
-    def __init__(self, maps: Maps, regions: Sequence[Sequence[Region] | None], labelled: bool) -> None:
-        self.maps, self.regions, self.labelled = maps, regions, labelled
+    def __init__(self, regions: Sequence[Sequence[Region] | None]) -> None:
+        self.regions = regions
 
     def __len__(self) -> int:
         return len(self.regions)
@@ -86,8 +89,7 @@ class _Unions(Sequence[Any]):
     def __getitem__(self, i: Any) -> Any:
         found = self.regions[i]
         if not found:
-            # With labels, no regions mean an unknown truth or a normal; without, a normal.
-            return None if self.labelled else np.zeros(np.shape(self.maps[i]), bool)
+            return None  # an unknown truth or a normal: the label says which
         union = np.array(found[0].mask, bool)
         for region in found[1:]:
             if region.mask.shape != union.shape:

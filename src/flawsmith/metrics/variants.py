@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from flawsmith.core.arrays import Mask
 from flawsmith.core.errors import OverBudget, UnknownName
-from flawsmith.metrics.counting import MEMORY_BUDGET
+from flawsmith.metrics.counting import MEMORY_BUDGET, size_text
 from flawsmith.metrics.grids import background_of, counts_above, span_of, used_images, weighted_steps
 from flawsmith.metrics.overlap import check_connectivity, check_limit, label_regions, overlap_area
 from flawsmith.metrics.records import Reason
@@ -107,8 +107,8 @@ def _refuse_over_budget(name: str, case: _Case) -> None:
     need = int(count * (case.data.dtype.itemsize + each[name]))
     if need > case.memory:
         raise OverBudget(
-            f"AUPRO {name} sorts {count:,} background pixels, which takes {need / 2**30:.2f} GiB, and the budget is "
-            f"{case.memory / 2**30:.2f} GiB; raise memory=, or take pro=mvtec"
+            f"AUPRO {name} sorts {count:,} background pixels, which takes {size_text(need)}, and the budget is "
+            f"{size_text(case.memory)}; raise memory=, or take pro=mvtec"
         )
 
 
