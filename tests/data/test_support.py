@@ -8,6 +8,7 @@ from hypothesis import given
 
 from flawsmith.core.errors import BadParameter, DataError
 from flawsmith.core.samples import ArraySource, Sample
+from flawsmith.core.wording import counted
 from flawsmith.data import load
 from flawsmith.data.dataset import Dataset
 from flawsmith.data.splits import make_split
@@ -132,7 +133,7 @@ def test_the_released_size_warns_of_what_its_authors_tested_on():
     support, split = support_set(data, make_split(data), product="p", defect_shots="anomalydiffusion-legacy")
     assert len(support.anomalies) == 4
     assert len([sample for sample in split.on(data, "test") if not sample.is_normal]) == 5
-    assert "its released generator has seen 1 images that it tests on" in split.flags[1]
+    assert "its released generator has seen 1 image of its own test, which is not tested here" in split.flags[1]
     assert split.options["defect_shots"] == "first-third:inclusive"
 
 
@@ -191,7 +192,7 @@ def test_the_flag_counts_what_left_the_test_with_its_groups():
     data = dataset({"d": range(100, 103), "e": range(200, 206)}, group=beside)
     support, split = support_set(data, make_split(data), product="p", defect_shots="first-third:1")
     assert stems(support.anomalies) == ["100", "200"]
-    assert "2 learned from; 4 anomalies and 1 normals leave the test" in split.flags[0]
+    assert "2 learned from; 4 anomalies and 1 normal leave the test" in split.flags[0]
     before, after = make_split(data).counts(), split.counts()
     assert (before["test"] - after["test"], after["dropped"]) == (5, 5)
 
@@ -229,7 +230,7 @@ def test_most_magnetic_tiles_are_still_tested_after_a_third_was_learned_from(mtd
     assert all(0 < learned[defect] <= of[defect] // 3 for defect in of)
     assert all(tested[defect] >= of[defect] / 2 for defect in of)
     gone = Counter(sample.is_normal for sample in whole.on(data, "test") if split.assignment[sample.id] == "dropped")
-    assert f"{gone[False]} anomalies and {gone[True]} normals leave the test" in split.flags[0]
+    assert f"{counted(gone[False], 'anomaly', 'anomalies')} and {counted(gone[True], 'normal')} leave the test" in split.flags[0]
 
 
 def test_the_first_in_file_order_are_taken_whatever_the_seed():

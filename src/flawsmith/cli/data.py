@@ -10,6 +10,7 @@ import typer
 from flawsmith.cli import data_export, data_get, data_split
 from flawsmith.cli.options import SPLITS, AsJson, DataFolder, Debug, LayoutName, ProductName, ScaleRule
 from flawsmith.cli.output import help_when_bare, show
+from flawsmith.core.wording import counted
 
 if TYPE_CHECKING:
     from flawsmith.data.checks import CheckReport
@@ -74,7 +75,7 @@ def _complaint(report: CheckReport, shown: str) -> str:
 def _lines(report: CheckReport, shown: str, following: str) -> str:
     data = report.dataset
     lines = [
-        f"{shown}: {len(data)} images, {len(data.products)} product{'s' if len(data.products) != 1 else ''}",
+        f"{shown}: {counted(len(data), 'image')}, {counted(len(data.products), 'product')}",
         f"layout   {data.layout}, because of {report.why}",
         f"licence  {data.licence}{f'; cite {data.citation}' if data.citation else ''}",
         f"sizes    {_sizes(report)}",
@@ -103,12 +104,12 @@ def _masks(report: CheckReport) -> list[str]:
     seen, lines = report.masks, []
     if seen.encodings:
         told = ", ".join(f"{count} read as {encoding}" for encoding, count in seen.encodings.items())
-        grey = f"; {len(seen.grey)} of them hold values between 0 and 255, which the threshold decides on" if seen.grey else ""
+        hold = counted(len(seen.grey), "of them holds", "of them hold")
+        grey = f"; {hold} values between 0 and 255, which the threshold decides on" if seen.grey else ""
         lines.append(f"masks    of defects: {told}{grey}")
     if seen.blank:
-        lines.append(
-            f"blank    {len(seen.blank)} masks are blank as released: expected; these images count for image metrics alone"
-        )
+        masks = counted(len(seen.blank), "mask is", "masks are")
+        lines.append(f"blank    {masks} blank as released: expected; such images count for image metrics alone")
         lines += [f"         {name}" for name in seen.blank]
     return lines
 
@@ -118,9 +119,9 @@ def _groups(report: CheckReport) -> list[str]:
     if groups is None:
         return []
     sizes = ", ".join(f"{count} of {size}" for size, count in list(groups.sizes.items())[:6])
-    more = f" and {len(groups.sizes) - 6} other sizes" if len(groups.sizes) > 6 else ""
-    mixed = f"; {groups.mixed} of them show normals and anomalies" if groups.mixed else ""
-    lines = [f"groups   {groups.groups} groups of images of one piece ({sizes}{more}){mixed}"]
+    more = f" and {counted(len(groups.sizes) - 6, 'other size')}" if len(groups.sizes) > 6 else ""
+    mixed = f"; {counted(groups.mixed, 'of them shows', 'of them show')} normals and anomalies" if groups.mixed else ""
+    lines = [f"groups   {counted(groups.groups, 'group')} of images of one piece ({sizes}{more}){mixed}"]
     if groups.torn is not None and groups.tested:
         lines.append(
             f"         a random split would tear {groups.torn} of {groups.groups} ({groups.torn / groups.groups:.0%}), and "
@@ -172,7 +173,11 @@ def _unmatched(report: CheckReport) -> list[str]:
     if not report.unmatched:
         return []
     listed = [f"    {name}" for name in report.unmatched[:SHOWN]]
-    return [f"{len(report.unmatched)} images matched nothing and are not used", *listed, ""]
+    return [
+        f"{counted(len(report.unmatched), 'image')} matched nothing and {'is' if len(report.unmatched) == 1 else 'are'} not used",
+        *listed,
+        "",
+    ]
 
 
 def _next(report: CheckReport, given: str, product: str | None, chosen: str) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 from flawsmith.core.errors import DataError
 
 SHOWN = 20
+NAMED = 4
+"""So many things are named in one line."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Problem:
         whole: whether the message speaks of all files already.
         sets: the files that offend together, such as the copies of one picture; empty where each offends alone.
         fatal: whether a warning stops the work all the same.
+        brief: the message in one line of the terminal, where it is too long for it.
     """
 
     code: str
@@ -31,6 +34,7 @@ class Problem:
     whole: bool = False
     sets: tuple[tuple[str, ...], ...] = ()
     fatal: bool = False
+    brief: str = ""
 
     @property
     def is_error(self) -> bool:
@@ -45,7 +49,14 @@ class Problem:
     def line(self) -> str:
         """The message, with the number of further files, or of further sets of files."""
         more = len(self.sets or self.files) - 1
-        return f"{self.message} (and {more} more)" if more > 0 and not self.whole else self.message
+        told = self.brief or self.message
+        return f"{told} (and {more} more)" if more > 0 and not self.whole else told
+
+
+def first_of(things: Sequence[str]) -> str:
+    """The first few by name, and the number of the others."""
+    more = len(things) - NAMED
+    return f"{', '.join(things[:NAMED])}{f' and {more} more' if more > 0 else ''}"
 
 
 def collect(problems: Iterable[Problem]) -> tuple[Problem, ...]:

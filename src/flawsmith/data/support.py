@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from flawsmith.core.errors import BadParameter, DataError
 from flawsmith.core.samples import Sample, SupportSet
 from flawsmith.core.shots import THIRDS, Shots
+from flawsmith.core.wording import counted
 from flawsmith.data.dataset import Dataset
 from flawsmith.data.fingerprints import turned_digest
 from flawsmith.data.naming import without_suffix
@@ -237,13 +238,13 @@ def _flags_of_thirds(taken: Sequence[_Taken], real: Shots, leaving: Sequence[Sam
     limit = ": comparable only with results that leave them out too" if leaving else ""
     yield (
         f"gives the first third of each defect ({real.third}{whole}) to learn from: {number} learned from; "
-        f"{len(leaving) - normals} anomalies and {normals} normals leave the test{limit}"
+        f"{counted(len(leaving) - normals, 'anomaly', 'anomalies')} and {counted(normals, 'normal')} leave the test{limit}"
     )
     seen = sum(of_defect.of > 1 and len(of_defect.leaving) == of_defect.of // 3 + 1 for of_defect in taken)
     if real.third == "inclusive" and seen:
         yield (
             f"takes one image more of each defect than AnomalyDiffusion leaves out of its test: its released generator has seen "
-            f"{seen} images that it tests on, and here they are not tested"
+            f"{counted(seen, 'image')} of its own test, which {'is' if seen == 1 else 'are'} not tested here"
         )
     bare = [of_defect.defect for of_defect in taken if not any(sample.defect == of_defect.defect for sample in left)]
     if bare:

@@ -175,7 +175,7 @@ def test_images_in_no_table_are_left_out_and_counted(tree):
     path.write_text("\n".join(line for line in path.read_text().splitlines() if "Normal/0004" not in line) + "\n")
     data = load(tree.root)
     assert len(data) == sum(tree.counts.values()) - 1
-    assert any(note.startswith("1 images are not in split_csv/1cls.csv") for note in data.notes)
+    assert any(note.startswith("1 image is not in split_csv/1cls.csv") for note in data.notes)
 
 
 def test_names_are_those_of_id2class_in_every_form(tmp_path, miniatures):
@@ -235,7 +235,7 @@ def test_rows_of_images_that_are_gone_are_told(tree):
     (tree.root / "capsules/Data/Images/Normal/004.JPG").unlink()
     data = load(tree.root)
     assert len(data) == sum(tree.counts.values()) - 1
-    assert "1 rows of split_csv/1cls.csv name images that are not there, such as capsules/Data/Images/Normal/004" in data.notes
+    assert "1 row of split_csv/1cls.csv names an image that is not there, such as capsules/Data/Images/Normal/004" in data.notes
     shutil.rmtree(tree.root / "capsules")  # a product that was not downloaded is none of theirs
     assert not any("not there" in note for note in load(tree.root).notes)
 

@@ -22,7 +22,7 @@ from flawsmith.data.layouts.published import Sheet
 from flawsmith.data.layouts.uniadc import lists_of, read_repack
 from flawsmith.data.layouts.wfdd import WfddLayout
 from flawsmith.data.manifest.labels import COMBINED
-from flawsmith.data.problems import Problem
+from flawsmith.data.problems import Problem, first_of
 from flawsmith.data.tree import Tree
 
 HALVES: Mapping[str, tuple[int, int]] = {
@@ -185,8 +185,11 @@ def _incomplete(dataset: Dataset, halves: Mapping[str, tuple[int, int]]) -> Sequ
     ]
     if not wrong:
         return ()
-    told = f"{dataset.name} is not complete (found/expected anomalies: {', '.join(wrong)}); copy the rest to compare with others"
-    return (Problem("W_COUNT", told, whole=True),)
+    told, brief = (
+        f"{dataset.name} is not complete (found/expected anomalies: {named}); copy the rest to compare with others"
+        for named in (", ".join(wrong), first_of(wrong))
+    )
+    return (Problem("W_COUNT", told, whole=True, brief=brief),)
 
 
 def _normals(folder: Path, products: Sequence[str]) -> list[Sample]:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import ClassVar, Literal
 
+from flawsmith.core import wording
 from flawsmith.core.errors import DataError
 from flawsmith.core.samples import GOOD, UNKNOWN, Sample
 from flawsmith.data.dataset import ANY_DEFECT
@@ -141,8 +142,9 @@ class VisaLayout(PublishedLayout):
         else:
             raw, left, gone = _placed(raw, table, located)
             name = f"{SPLIT_FOLDER}/{self.protocol}.csv"
-            notes += [f"{left} images are not in {name} and are left out"] if left else []
-            notes += [f"{len(gone)} rows of {name} name images that are not there, such as {gone[0]}"] if gone else []
+            notes += [f"{wording.counted(left, 'image is', 'images are')} not in {name} and left out"] if left else []
+            rows = wording.counted(len(gone), f"row of {name} names an image that is", f"rows of {name} name images that are")
+            notes += [f"{rows} not there, such as {gone[0]}"] if gone else []
         if self.kinds == "ids":
             raw = with_kinds(raw, self.several, KnownAreas(tree.root))
         return [*(sample for sample in samples if sample.split != "pool"), *raw], table.problems, notes
