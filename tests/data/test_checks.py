@@ -1,8 +1,10 @@
 import json
+import re
 
 import numpy as np
 import pytest
 
+from flawsmith.cli.app import run
 from flawsmith.data.checks import check
 from flawsmith.data.splits import make_split
 
@@ -103,10 +105,36 @@ def test_products_that_are_not_there_are_counted_unless_one_is_asked_for(tmp_pat
     counted = next(problem for problem in report.warnings if problem.code == "W_COUNT")
     assert "bottle broken_large 3/20" in counted.message
     assert "screw 0/480" in counted.message
+    assert len(counted.line()) < 300
+    assert re.search(r"\(found/expected: bottle .*, .*, .*, .* and \d\d more\); expected all", counted.line())
+    assert "screw" not in counted.line()
     alone = next(problem for problem in check(root, product="bottle").warnings if problem.code == "W_COUNT")
     assert "cable" not in alone.message
     assert "screw" not in alone.message
     assert [problem.code for problem in check(root, strict=True).errors] == ["W_COUNT"]
+
+
+def test_one_is_told_in_the_singular(tmp_path, trees, capsys):
+    root = trees.mtd(tmp_path / "tiles", [("Free", 100, 12), ("Free", 900, 1), ("Crack", 101, 1)]).write()
+    root.joinpath("extra.png").write_bytes(next(root.rglob("*.jpg")).read_bytes())
+    root.joinpath(".DS_Store").write_text("x")
+    run(["data", "check", str(root), "--split", "random"])
+    told = capsys.readouterr().out
+    assert "groups   2 groups of images of one piece" in told
+    assert "1 of them shows normals and anomalies" in told
+    assert "1 hidden file or folder was ignored" in told
+    assert "1 image matched nothing and is not used" in told
+    assert not re.search(r"\b1 (images|groups|products|normals|anomalies)\b", told), told
+
+
+def test_a_split_that_tests_nothing_is_shown_by_check_and_told_by_train(tmp_path, trees, capsys):
+    root = trees.mtd(tmp_path / "tiles", [("Free", 100, 12), ("Crack", 110, 2)]).write()
+    flag = "tests no normal and no anomaly of magnetic_tile: there is nothing to evaluate"
+    assert run(["data", "check", str(root), "--split", "elpv-blocks"]) == 0
+    assert f"\n         {flag}\n" in capsys.readouterr().out
+    train = ["train", str(root), "--split", "elpv-blocks", "--detector", "patchcore", "--set", "patchcore.size=64"]
+    assert run([*train, "--out", str(tmp_path / "model")]) == 0
+    assert f"\nbeware: the split {flag}\n" in capsys.readouterr().out
 
 
 def test_more_than_were_published_is_told_as_well(tmp_path, trees):

@@ -10,13 +10,14 @@ from typing import Any
 
 from flawsmith.core.errors import DataError
 from flawsmith.core.progress import track
+from flawsmith.core.wording import counted
 from flawsmith.data.dataset import ANY_DEFECT, Dataset, missing_mask
 from flawsmith.data.groups import GroupReport, group_report
 from flawsmith.data.layouts import AUTO
 from flawsmith.data.leakage import LeakageReport, find_leaks, proposal
 from flawsmith.data.loading import Opened, open_folder
 from flawsmith.data.looking import Looked, MasksSeen
-from flawsmith.data.problems import SHOWN, Problem, collect
+from flawsmith.data.problems import SHOWN, Problem, collect, first_of
 from flawsmith.data.splits import AUTO as AUTO_SPLIT
 from flawsmith.data.splits import Split, make_split, record_of
 
@@ -213,8 +214,8 @@ def _soft_labels(dataset: Dataset) -> Iterator[str]:
     weights = [sample.weight for sample in dataset.samples if sample.weight != 1]
     if weights:
         yield (
-            f"{len(weights)} images have a weight below 1 (from {min(weights):.2f}): how certain their label is, kept as "
-            f"Sample.weight; training and metrics take every label as certain"
+            f"{counted(len(weights), 'image has', 'images have')} a weight below 1 (from {min(weights):.2f}): how certain the "
+            f"label is, kept as Sample.weight; training and metrics take every label as certain"
         )
 
 
@@ -234,7 +235,8 @@ def _missing_masks(dataset: Dataset, required: bool) -> Iterator[Problem]:
 def _as_a_whole(opened: Opened, dataset: Dataset, looked: Looked) -> Iterator[Problem]:
     """Warnings about the folder rather than about one file."""
     if opened.tree.hidden:
-        told = f"{len(opened.tree.hidden)} hidden files or folders were ignored, such as {opened.tree.hidden[0]}"
+        many = counted(len(opened.tree.hidden), "hidden file or folder was", "hidden files or folders were")
+        told = f"{many} ignored, such as {opened.tree.hidden[0]}"
         yield Problem("W_HIDDEN", told, opened.tree.hidden, whole=True)
     if len(looked.sizes) > 1:
         sides = [side for size in looked.sizes for side in size]
@@ -277,13 +279,12 @@ def _counts(dataset: Dataset, *, whole: bool, strict: bool) -> Iterator[Problem]
     absent = dict.fromkeys(product for product, _ in dataset.expected if product not in dataset.products) if whole else {}
     told += [f"{product} 0/{sum(count for key, count in dataset.expected.items() if key[0] == product)}" for product in absent]
     if told:
-        yield Problem(
-            "W_COUNT",
-            f"{dataset.root} is not the whole of {dataset.name} (found/expected: {', '.join(told)}); expected all to compare "
-            f"with others: copy the rest",
-            whole=True,
-            fatal=strict,
+        every, brief = (
+            f"{dataset.root} is not the whole of {dataset.name} (found/expected: {named}); expected all to compare with others: "
+            f"copy the rest"
+            for named in (", ".join(told), first_of(told))
         )
+        yield Problem("W_COUNT", every, whole=True, fatal=strict, brief=brief)
 
 
 def _empty_classes(dataset: Dataset, looked: Looked) -> Iterator[Problem]:

@@ -99,7 +99,7 @@ def test_hidden_files_are_left_aside_and_counted(root, trees, capsys):
     trees.save(root / "fine/.hidden.png", trees.texture(77))
     assert run(["data", "check", str(root), "--layout", "anomalib:normal_dir=fine,abnormal_dir=bad/crack+bad/dent"]) == 0
     told = capsys.readouterr().out
-    assert "1 hidden files or folders were ignored" in told
+    assert "1 hidden file or folder was ignored" in told
     assert "20 %" not in told
 
 
