@@ -147,8 +147,15 @@ def test_the_whole_curve_of_memseg_stands_beside_no_other() -> None:
     assert why_not_beside(memseg, ProtocolRecord("pixel_aupro", curve="full", fpr_limit=1.0)) == ""
     draem = one(source="ASBench", table="VI", dataset="mtd", method="draem", metric="pixel_aupro")
     assert "variant mvtec3d-100, ours mvtec" in why_not_beside(draem, AUPRO)
-    unnamed = published_values(source="UniADC", dataset="mtd", metric="pixel_aupro")[0]
-    assert why_not_beside(unnamed, AUPRO) == ""
+    assert why_not_beside(draem, ProtocolRecord("pixel_aupro", curve="mvtec3d-100", fpr_limit=0.3)) == ""
+
+
+def test_an_aupro_whose_variant_nobody_knows_stands_beside_none() -> None:
+    printed = [each for each in published_values(metric="pixel_aupro") if each.source != "ASBench" and not each.kept_out]
+    assert {each.source for each in printed} == {"UniADC", "CUT"}
+    for curve in ("mvtec", "uniform-200/max"):
+        for each in printed:
+            assert why_not_beside(each, ProtocolRecord("pixel_aupro", curve=curve, fpr_limit=0.3))
 
 
 def test_what_is_something_else_is_kept_out() -> None:

@@ -1,5 +1,7 @@
 """Tables of results: one protocol per column, ranks among equals only, published values in grey, averages taken again."""
 
+import csv
+import io
 import math
 from dataclasses import replace
 
@@ -78,6 +80,11 @@ def test_published_rows_are_grey_unranked_and_explained_by_number() -> None:
     assert cells(table, "")[-1].note == "ASBench, table IV [1] [2]"
     assert table.notes[0] == "[1] other images"
     assert "chosen on the test set" in table.notes[1]
+    (ours, other, last) = csv.DictReader(io.StringIO(to_csv(table)))
+    assert (last["name"], last["name note"], last["Image AUROC"]) == ("DRAEM", "ASBench, table IV", "0.947")
+    assert last["notes"].startswith("other images | ")
+    assert "chosen on the test set" in last["notes"]
+    assert ours["notes"] == other["notes"] == ""
 
 
 def test_a_published_value_of_another_definition_is_kept_out_and_says_why() -> None:
@@ -121,6 +128,8 @@ def test_notes_of_a_cell_stand_side_by_side() -> None:
     mean = macro_mean({"a": image(0.8), "b": image(math.nan)})
     cell = metric_cell(replace(mean, interval=Interval(0.7, 0.9), bounds=(0.79, 0.81)))
     assert cell.note == "0.700–0.900; certified 0.790–0.810; 1 left out: b"
+    ends = {"low": 0.7, "high": 0.9, "certified low": 0.79, "certified high": 0.81}
+    assert (dict(cell.more), cell.told) == (ends, "1 left out: b")
 
 
 def test_a_mean_over_classes_tells_of_how_many() -> None:

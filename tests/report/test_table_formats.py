@@ -16,28 +16,48 @@ NASTY = r"a|b_c*d <i> 50% & $x$ #1 \n {k} ~^"
 TABLE = Table(
     ("", "AUROC", "Where"),
     (
-        (Cell("ours"), Cell("0.912", "0.90–0.93", "best", value=0.91234567), Cell("here")),
+        (
+            Cell("ours"),
+            Cell(
+                "0.912", "0.90–0.93; 1 left out", "best", value=0.91234567, more=(("low", 0.9), ("high", 0.93)), told="1 left out"
+            ),
+            Cell("here"),
+        ),
         (Cell(NASTY), Cell("0.800 ± 0.010", rank="second", value=0.8), Cell("=1+1")),
-        (Cell("paper", "table IV [1]", grey=True), Cell("–", "kept out: other", grey=True), Cell("")),
+        (
+            Cell("paper", "table IV [1]", grey=True, told="table IV", remarks=("their split leaks",)),
+            Cell("–", "kept out: other", grey=True),
+            Cell(""),
+        ),
     ),
     (False, True, False),
     "Two of us",
-    ("[1] their split leaks",),
+    ("[1] their split leaks", "All on request."),
 )
 
 
-def test_csv_has_numbers_in_full_and_notes_beside() -> None:
-    rows = list(csv.reader(io.StringIO(to_csv(TABLE))))
-    assert rows[0] == ["", "(note)", "AUROC", "AUROC (note)", "Where"]
-    assert rows[1] == ["ours", "", "0.91234567", "0.90–0.93", "here"]
-    assert rows[3][:4] == ["paper", "table IV [1]", "-", "kept out: other"]
-    assert rows[4] == ["# [1] their split leaks"]
+def test_csv_has_numbers_in_full_intervals_apart_and_the_texts_of_notes() -> None:
+    rows = list(csv.DictReader(io.StringIO(to_csv(TABLE))))
+    assert len(rows) == 3
+    assert rows[0] == {
+        "name": "ours",
+        "name note": "",
+        "AUROC": "0.91234567",
+        "AUROC low": "0.9",
+        "AUROC high": "0.93",
+        "AUROC note": "1 left out",
+        "Where": "here",
+        "notes": "All on request.",
+    }
+    last = rows[2]
+    assert [last[name] for name in ("name", "name note", "notes")] == ["paper", "table IV", "their split leaks | All on request."]
+    assert [last[name] for name in ("AUROC", "AUROC low", "AUROC note")] == ["-", "", "kept out: other"]
 
 
 def test_csv_keeps_hostile_names_and_defuses_formulas() -> None:
-    rows = list(csv.reader(io.StringIO(to_csv(TABLE))))
-    assert rows[2][0] == NASTY
-    assert rows[2][4] == "'=1+1"
+    row = list(csv.DictReader(io.StringIO(to_csv(TABLE))))[1]
+    assert row["name"] == NASTY
+    assert row["Where"] == "'=1+1"
     plain = Table(("x",), ((Cell("-0.5"),), (Cell("-"),), (Cell("-cmd"),)), (True,))
     assert to_csv(plain).splitlines() == ["x", "-0.5", "-", "'-cmd"]
 
@@ -46,12 +66,12 @@ def test_markdown_marks_ranks_and_escapes() -> None:
     lines = to_markdown(TABLE).splitlines()
     assert lines[0] == "Two of us"
     assert lines[3] == "| --- | ---: | --- |"
-    assert "| **0.912** (0.90–0.93) |" in lines[4]
+    assert "| **0.912** (0.90–0.93; 1 left out) |" in lines[4]
     assert "| <u>0.800 ± 0.010</u> |" in lines[5]
     assert r"a\|b\_c\*d \<i\>" in lines[5]
     assert "| *paper* (table IV \\[1\\]) | - (kept out: other) |  |" in lines[6]
     assert all(line.count("|") - line.count(r"\|") == 4 for line in lines[2:7])
-    assert lines[-1] == r"\[1\] their split leaks"
+    assert lines[-3:] == [r"\[1\] their split leaks", "", "All on request."]
 
 
 def test_latex_marks_ranks_and_escapes() -> None:
@@ -78,7 +98,9 @@ def test_latex_compiles(tmp_path: Path) -> None:
     subprocess.run([program, "-halt-on-error", "t.tex"], cwd=tmp_path, check=True, capture_output=True)
 
 
-@pytest.mark.parametrize(("suffix", "start"), [(".csv", ",(note)"), (".md", "Two of us"), (".TEX", "% needs")])
+@pytest.mark.parametrize(
+    ("suffix", "start"), [(".csv", "name,name note,AUROC,AUROC low"), (".md", "Two of us"), (".TEX", "% needs")]
+)
 def test_the_suffix_names_the_form(tmp_path: Path, suffix: str, start: str) -> None:
     path = write_table(tmp_path / f"t{suffix}", TABLE)
     assert path.read_text(encoding="utf-8").startswith(start)

@@ -57,6 +57,33 @@ def test_geometries_by_hand_are_in_the_record(model: Path, tiles: Path, capsys: 
     assert found["image_ap"]["record"]["image_score"] == "smooth21_max"
 
 
+def test_what_differs_from_the_defaults_stands_in_the_head_and_beside_the_aupro(
+    model: Path, tiles: Path, capsys: pytest.CaptureFixture[str]
+):
+    def lines(*arguments: str) -> list[str]:
+        assert run(["evaluate", str(model), str(tiles), "--pixel-intervals", "0", *arguments]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    by_hand = lines("--resolution", "256", "--mask-rule", "nearest", "--pro", "full", "--image-score", "top100")
+    assert by_hand[0].endswith("protocol honest, resolution 256, mask rule nearest, image score top100, AUPRO full")
+    assert next(line for line in by_hand if "pixel_aupro" in line).endswith("  full, FPR ≤ 1")
+    assert any(line.startswith("beware: AUPRO full: the whole curve") for line in by_hand)
+    plain = lines("--metric", "pixel_aupro", "--metric", "pixel_iou_oracle", "--metric", "image_ap")
+    assert plain[0].endswith("protocol honest")
+    assert plain[1].endswith("  mvtec, FPR ≤ 0.3")
+    assert len({line.index("0.") for line in plain[1:4]}) == 1
+    assert not any("AUPRO" in line for line in plain[4:])
+
+
+def test_a_table_has_the_metrics_that_were_asked_for(
+    model: Path, tiles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    told(capsys, "evaluate", model, tiles, "--metric", "pixel_ap", "--table", tmp_path / "t.csv")
+    (row,) = csv.DictReader(io.StringIO((tmp_path / "t.csv").read_text()))
+    assert list(row) == ["name", "name note", "Pixel AP", "Pixel AP low", "Pixel AP high"]
+    assert float(row["Pixel AP low"]) <= float(row["Pixel AP"]) <= float(row["Pixel AP high"])
+
+
 def test_extra_metrics_reach_the_maps(model: Path, tiles: Path, capsys: pytest.CaptureFixture[str]):
     found = told(capsys, "evaluate", model, tiles, "--metric", "pixel_iou_oracle", "--metric", "pixel_iou@0.5")["metrics"]
     assert set(found) == {"pixel_iou_oracle", "pixel_iou@0.5"}
@@ -73,7 +100,9 @@ def test_intervals_of_pixel_metrics_come_along_and_can_be_left_out(
     found = told(capsys, "evaluate", model, tiles, "--pixel-intervals", "0", "--table", none)["metrics"]
     assert found["pixel_ap"]["interval"] is None
     assert found["image_ap"]["interval"] is not None
-    assert "Pixel AP (note)" not in none.read_text()
+    (row,) = csv.DictReader(io.StringIO(none.read_text()))
+    assert "Image AP low" in row
+    assert "Pixel AP low" not in row
 
 
 @pytest.mark.parametrize(
@@ -149,4 +178,5 @@ def test_a_report_on_mtd_shows_published_values_with_what_differs(small_mtd: Pat
     assert "Published values" in page
     assert "UniADC, table 1; zero-shot; k normal=4; k anomaly=0 [1] [2]" in page
     assert '<td class="number published">0.714</td>' in page
+    assert "kept out: which variant of AUPRO it is is not known" in page
     assert "near-copies of training images may be tested on" in page

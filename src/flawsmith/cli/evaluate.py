@@ -1,12 +1,17 @@
 """`flawsmith evaluate`: what an inspector is worth on images it has never seen."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flawsmith.cli.options import AsJson, DataFolder, Debug, LayoutName, ModelFolder, ProductName, ScaleRule
 from flawsmith.cli.output import show, typed_command
+
+if TYPE_CHECKING:
+    from flawsmith.inspection.evaluation import Evaluation
+    from flawsmith.inspection.protocols import Geometry
 
 Report = Annotated[
     Path | None, typer.Option("--report", metavar="FILE.html", help="Write a report that opens offline.", show_default=False)
@@ -16,7 +21,8 @@ Metrics = Annotated[
     typer.Option(
         "--metric",
         metavar="ID",
-        help="Show only this metric, and fail if it is undefined; repeatable. Ids: docs/metrics.md.",
+        help="Show only this metric, on the screen and in --table, and fail if it is undefined; repeatable. The report has all. "
+        "Ids: docs/metrics.md.",
         show_default=False,
     ),
 ]
@@ -96,7 +102,7 @@ def evaluate(
     from flawsmith.data.layouts import SCALE, parse_layout
     from flawsmith.inspection.evaluation import evaluate as measure
     from flawsmith.inspection.inspector import Inspector
-    from flawsmith.inspection.protocols import geometry_by_hand
+    from flawsmith.inspection.protocols import geometry_by_hand, geometry_of
     from flawsmith.report.beside import evaluation_table
     from flawsmith.report.html import refuse_report, write_report
     from flawsmith.report.table_formats import refuse_table_files, write_table
@@ -119,14 +125,37 @@ def evaluate(
     )
     if report is not None:
         write_report(report, result)
+    shown = replace(result, metrics={name: result.metrics[name] for name in metric or result.metrics})
     for file in table or ():
-        write_table(file, evaluation_table(result))
-    shown = metric or list(result.metrics)
-    lines = [f"{result.name}: {len(result.results)} test images of {folder}, protocol {result.protocol_told}"]
-    for name in shown:
-        value = result.metrics[name]
-        lines.append(f"  {name:<14} {value.value:.4f}" if value.reason is None else f"  {name:<14} –       {value.reason}")
-    lines += [f"beware: {warning}" for warning in result.warnings]
+        write_table(file, evaluation_table(shown))
+    lines = _lines(shown, folder, geometry_of(protocol, result.detector, geometry))
     lines += [f"{what}: {file}" for what, file in (("report", report), *(("table", each) for each in table or ())) if file]
-    document = result.to_json()
-    show("\n".join(lines), {**document, "metrics": {name: document["metrics"][name] for name in shown}}, as_json)
+    show("\n".join(lines), shown.to_json(), as_json)
+
+
+def _lines(result: "Evaluation", folder: Path, geometry: "Geometry") -> list[str]:
+    """How it was measured, a line per metric, and what a reader must know."""
+    from flawsmith.report.results import cautions_of, variant_of
+
+    how = ", ".join((f"protocol {result.protocol_told}", *_chosen(geometry)))
+    lines = [f"{result.name}: {len(result.results)} test images of {folder}, {how}"]
+    width = max(map(len, result.metrics))
+    for name, value in result.metrics.items():
+        number = f"{value.value:.4f}" if value.reason is None else f"–       {value.reason}"
+        lines.append(f"  {name:<{width}} {number}  {variant_of(value.record)}".rstrip())
+    return [*lines, *(f"beware: {told}" for told in (*result.warnings, *cautions_of(v.record for v in result.metrics.values())))]
+
+
+def _chosen(geometry: "Geometry") -> list[str]:
+    """What differs from the defaults."""
+    from flawsmith.inspection.protocols import HONEST
+
+    names = {
+        "resolution": "resolution",
+        "mask_rule": "mask rule",
+        "pro_mask_rule": "mask rule of AUPRO",
+        "image_score": "image score",
+        "pro": "AUPRO",
+    }
+    told = {word: (getattr(geometry, name), getattr(HONEST, name)) for name, word in names.items()}
+    return [f"{word} {mine}" for word, (mine, default) in told.items() if mine != default]

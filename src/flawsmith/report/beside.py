@@ -141,9 +141,9 @@ def _evaluated_otherwise(value: PublishedValue, evaluation: Evaluation) -> Itera
 
 
 def _ours(evaluation: Evaluation) -> str:
-    record = next((value.record for value in evaluation.metrics.values()), None)
+    record = next((value.record for value in evaluation.metrics.values() if value.record.resolution), None)
     if record is None:
-        return "otherwise"
+        return f"by protocol {evaluation.protocol}"
     size = "native size" if record.resolution == "native" else f"{record.resolution} pixels"
     return f"at {size}, protocol {evaluation.protocol}"
 

@@ -71,7 +71,10 @@ class Cell:
         note: below it, in small print.
         rank: `best` is bold, `second` underlined.
         grey: somebody else's value, beside ours.
-        value: the number in full, for files that are read by programs.
+        value: the number in full; this and what follows is for files that are read by programs.
+        more: numbers that the text or the note tells too, by name: `low`, `high`, `std`.
+        told: the note without these and without the numbers of notes; None: the note as it is.
+        remarks: the table's notes that concern this cell, in full.
     """
 
     text: str
@@ -79,6 +82,9 @@ class Cell:
     rank: Literal["", "best", "second"] = ""
     grey: bool = False
     value: float | None = None
+    more: tuple[tuple[str, float], ...] = ()
+    told: str | None = None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ CATEGORIES: Mapping[str, int] = {
 """How many categories a printed average is over."""
 
 LIMIT = 0.3
-"""Right end of a published AUPRO where nothing else is known."""
+"""Right end of a published AUPRO where its variant has no other."""
 
 
 @dataclass(frozen=True)
@@ -267,9 +267,11 @@ def why_not_beside(value: PublishedValue, record: ProtocolRecord) -> str:
 
 def _other_aupro(variant: Variant, record: ProtocolRecord) -> str:
     limit = record.fpr_limit or 1.0
-    if variant.fpr_limit != limit:
+    if variant.name and variant.fpr_limit != limit:
         return f"it is integrated up to a false-positive rate of {variant.fpr_limit:g}, ours up to {limit:g}"
-    if variant.name and variant.name != record.curve:
+    if not variant.name:
+        return f"which variant of AUPRO it is is not known, ours is {record.curve}"
+    if variant.name != record.curve:
         return f"it is the AUPRO variant {variant.name}, ours {record.curve}"
     return ""
 

@@ -129,9 +129,23 @@ def metric_cell(value: MetricValue | None) -> Cell:
     if value is None:
         return Cell(DASH, "not measured")
     spread = f" ± {decimal(value.std)}" if value.defined and value.std is not None else ""
+    words = [text for text in (why(value), left_out_of(value.record)) if text]
     told = [why(value) or interval_of(value.interval), _bounds(value), left_out_of(value.record)]
-    number = value.value if value.defined else None
-    return Cell(f"{decimal(value.value)}{spread}", "; ".join(text for text in told if text), value=number)
+    return Cell(
+        f"{decimal(value.value)}{spread}",
+        "; ".join(text for text in told if text),
+        value=value.value if value.defined else None,
+        more=_numbers_beside(value) if value.defined else (),
+        told="; ".join(words),
+    )
+
+
+def _numbers_beside(value: MetricValue) -> tuple[tuple[str, float], ...]:
+    """Ends of the interval, spread and certified ends, as far as they are there."""
+    ends = (("low", value.interval.low), ("high", value.interval.high)) if value.interval else ()
+    spread = (("std", value.std),) if value.std is not None else ()
+    certified = (("certified low", value.bounds[0]), ("certified high", value.bounds[1])) if value.bounds else ()
+    return (*ends, *spread, *certified)
 
 
 def left_out_of(record: ProtocolRecord) -> str:
@@ -147,8 +161,15 @@ def head_of(metric: str, records: Sequence[ProtocolRecord]) -> str:
     """The head of a column; that of AUPRO says which variant, up to which false-positive rate."""
     if metric != "pixel_aupro":
         return title_of(metric)
-    told = dict.fromkeys(f"{record.curve or 'variant not stated'}, FPR ≤ {record.fpr_limit or 1:g}" for record in records)
+    told = dict.fromkeys(variant_of(record) for record in records)
     return f"{title_of(metric)} ({' / '.join(told)})" if told else title_of(metric)
+
+
+def variant_of(record: ProtocolRecord) -> str:
+    """Which AUPRO was measured: `mvtec, FPR ≤ 0.3`; empty for another metric."""
+    if record.metric != "pixel_aupro":
+        return ""
+    return f"{record.curve or 'variant not stated'}, FPR ≤ {record.fpr_limit or 1:g}"
 
 
 def cautions_of(records: Iterable[ProtocolRecord]) -> list[str]:
@@ -237,8 +258,9 @@ def _published_cell(value: PublishedValue | None, records: Sequence[ProtocolReco
 def _name_cell(row: Measured | Published, marks: Mapping[str, int]) -> Cell:
     if isinstance(row, Measured):
         return Cell(row.name, row.note)
-    numbers = " ".join(f"[{number}]" for number in sorted(marks[text] for text in remarks_of(row)))
-    return Cell(row.name, f"{row.note} {numbers}".strip(), grey=True)
+    remarks = remarks_of(row)
+    numbers = " ".join(f"[{number}]" for number in sorted(marks[text] for text in remarks))
+    return Cell(row.name, f"{row.note} {numbers}".strip(), grey=True, told=row.note, remarks=remarks)
 
 
 def remarks_of(row: Published) -> tuple[str, ...]:

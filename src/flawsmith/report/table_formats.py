@@ -50,20 +50,42 @@ LATEX: Mapping[str, str] = {
 
 
 def to_csv(table: Table) -> str:
-    """CSV with one head; numbers in full; a column of notes beside each column that has some; the table's notes as last lines.
+    """CSV with one head, one record per row, for programs: nothing in it has to be taken apart.
 
+    Numbers are in full. Beside a column X stand, where some row has them, `X low` and `X high` (interval), `X std`,
+    `X certified low` and `X certified high`, and `X note`: text, such as why there is no number. A first column without a head is
+    called `name`. The last column, `notes`, holds the texts of the table's notes that concern the row, parted by ` | `.
     A cell that a spreadsheet would take for a formula starts with an apostrophe.
     """
-    noted = [any(row[column].note for row in table.rows) for column in range(len(table.heads))]
+    heads = [head or ("name" if number == 0 else "") for number, head in enumerate(table.heads)]
+    columns = [part for number, head in enumerate(heads) for part in _csv_parts(head, [row[number] for row in table.rows])]
+    columns += _csv_notes(table)
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([name for head, extra in zip(table.heads, noted, strict=True) for name in _with_note(head, extra)])
-    for row in table.rows:
-        pairs = zip(row, noted, strict=True)
-        writer.writerow([text for cell, extra in pairs for text in (_plain(cell), *([_safe(cell.note)] if extra else []))])
-    for note in table.notes:
-        writer.writerow([f"# {note}"])
+    writer.writerow([_safe(head) for head, _ in columns])
+    writer.writerows(zip(*(texts for _, texts in columns), strict=True))
     return stream.getvalue()
+
+
+def _csv_parts(head: str, cells: Sequence[Cell]) -> list[tuple[str, list[str]]]:
+    """A column, and those that stand beside it."""
+    names = dict.fromkeys(name for cell in cells for name, _ in cell.more)
+    numbers = [dict(cell.more) for cell in cells]
+    notes = [_safe(cell.note if cell.told is None else cell.told) for cell in cells]
+    return [
+        (head, [_plain(cell) for cell in cells]),
+        *((f"{head} {name}", [repr(each[name]) if name in each else "" for each in numbers]) for name in names),
+        *([(f"{head} note".strip(), notes)] if any(notes) else []),
+    ]
+
+
+def _csv_notes(table: Table) -> list[tuple[str, list[str]]]:
+    """The notes of each row: those of its cells, and those of the whole table."""
+    own = [tuple(text for cell in row for text in cell.remarks) for row in table.rows]
+    numbered = {text for texts in own for text in texts}
+    common = [note for note in table.notes if re.sub(r"^\[\d+\] ", "", note) not in numbered]
+    texts = [_safe(" | ".join(dict.fromkeys((*each, *common)))) for each in own]
+    return [("notes", texts)] if any(texts) else []
 
 
 def to_markdown(table: Table) -> str:
@@ -176,10 +198,6 @@ def _marked_latex(cell: Cell) -> str:
         text = rf"\underline{{{text}}}"
     text = rf"{text} {{\footnotesize ({latex(cell.note)})}}" if cell.note else text
     return rf"\textcolor{{gray}}{{{text}}}" if cell.grey and text else text
-
-
-def _with_note(head: str, noted: bool) -> Sequence[str]:
-    return (_safe(head), _safe(f"{head} (note)".strip())) if noted else (_safe(head),)
 
 
 def _plain(cell: Cell) -> str:
