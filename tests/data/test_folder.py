@@ -130,6 +130,18 @@ def test_the_root_may_be_the_product_and_validation_is_kept(tmp_path, trees):
     }
 
 
+def test_a_mask_shared_with_an_anomaly_in_train_is_an_anomaly_in_train(tmp_path, trees):
+    tree = trees.mvtec(tmp_path / "set").image("bottle/train/crack/000.png")
+    with pytest.raises(DataError, match=r"bottle/train/crack/000.png is an anomaly in a training folder") as caught:
+        load(tree.write())
+    assert caught.value.code == "E_ANOMALY_IN_TRAIN"
+    masks = tmp_path / "set/bottle/ground_truth"
+    (masks / "test").mkdir()
+    (masks / "crack").rename(masks / "test/crack")
+    trees.Tree(masks).mask("train/crack/000_mask.png").write()
+    assert masks_of(load(tmp_path / "set"))["bottle/train/crack/000"] == ("bottle/ground_truth/train/crack/000_mask.png",)
+
+
 def test_a_folder_of_another_name_above_the_root_changes_nothing(tmp_path, trees):
     data = load(trees.mvtec(tmp_path / "goods/train/ok/set").write())
     assert sum(not sample.is_normal for sample in data.samples) == 10

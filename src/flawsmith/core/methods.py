@@ -76,5 +76,5 @@ class Method(BaseModel):
 def describe_invalid(what: str, error: ValidationError) -> str:
     """One line for pydantic's first complaint: the parameter, the value seen, what was expected."""
     first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"]) or "parameters"
-    return f"{what}: parameter {where} is {first.get('input')!r}; expected: {first['msg'].removeprefix('Value error, ')}"
+    where, told = ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")
+    return f"{what}: parameter {where} is {first.get('input')!r}; expected: {told}" if where else f"{what}: {told}"

@@ -288,8 +288,8 @@ def _counts(dataset: Dataset, *, whole: bool, strict: bool) -> Iterator[Problem]
 
 
 def _empty_classes(dataset: Dataset, looked: Looked) -> Iterator[Problem]:
-    """Classes that the user's data declare and no image shows; of a published set the counts tell."""
-    if dataset.expected:
+    """Classes that the user's data declare and no image shows; a part of a published set may lack some."""
+    if dataset.classes_released:
         return
     shown = {(product, defect) for product, _, defect in dataset.counts()} | looked.marked
     empty = [(product, name) for product, names in dataset.classes.items() for name in names if (product, name) not in shown]

@@ -51,6 +51,8 @@ class Dataset:
             of all anomalies.
         classes: product → its defects in the order of their class ids 1, 2, …, where the source declares one.
         combined: defects that stand for several at once; such images are left out of classification.
+        classes_released: whether `classes` are those of a published release, of which this may be a part; what users declare
+            themselves they must have.
         flags: what a reader of results must know of its train and test sides; every split carries them.
     """
 
@@ -66,6 +68,7 @@ class Dataset:
     expected: Mapping[tuple[str, str], int] = field(default_factory=dict, repr=False, hash=False)
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False, hash=False)
     combined: frozenset[str] = frozenset()
+    classes_released: bool = False
     flags: tuple[str, ...] = ()
 
     def __len__(self) -> int:

@@ -10,6 +10,8 @@ from flawsmith.core.errors import BadParameter, DataError
 from flawsmith.data.dataset import Dataset
 from flawsmith.data.layouts import AUTO, LAYOUTS, SCALE, build_layout, parse_layout, with_scale
 from flawsmith.data.layouts.base import Found, Layout
+from flawsmith.data.layouts.enclosing import refuse_part_of_folder, refuse_part_of_published
+from flawsmith.data.layouts.folder import FolderLayout
 from flawsmith.data.manifest.files import is_list
 from flawsmith.data.problems import raise_errors
 from flawsmith.data.scales import scaled
@@ -120,10 +122,14 @@ def open_as(root: Path, chosen: Layout | None) -> Opened:
 
 def _recognised(tree: Tree) -> Layout:
     layouts = [layout for layout in (build_layout(name, {}) for name in LAYOUTS) if layout.sought]
+    refuse_part_of_published(tree, layouts)
     published = [(layout, why) for layout in layouts if layout.known for why in layout.fits(tree)]
     fitting = published or [(layout, why) for layout in layouts if not layout.known for why in layout.fits(tree)]
     if len(fitting) == 1:
-        return fitting[0][0]
+        layout = fitting[0][0]
+        if isinstance(layout, FolderLayout):
+            refuse_part_of_folder(tree, layout)
+        return layout
     if not fitting:
         inside = _known_inside(tree, layouts)
         if inside:

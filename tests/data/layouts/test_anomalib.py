@@ -206,6 +206,7 @@ def test_the_command_line_takes_the_same(root, capsys):
         line = capsys.readouterr().err
         assert words in line
         assert len(line.splitlines()) == 1
+        assert "{" not in line
     flagged = f"{layout},val_split_mode=from_test,allow_test_as_val=true"
     assert run(["data", "check", str(root), "--layout", flagged]) == 0
     assert "validation is 0.5 of the test" in capsys.readouterr().out

@@ -87,6 +87,13 @@ def test_the_names_cannot_be_confused(tmp_path, miniatures):
 # --- UniADC's repack
 
 
+def test_the_images_of_a_repack_are_told_which_folder_to_give(repack):
+    for part in ("images", f"images/{next((repack / 'images').iterdir()).name}"):
+        with pytest.raises(DataError, match=f"is a part of mvtec-fs, .*give {repack.resolve()} or what") as caught:
+            load(repack / part)
+        assert caught.value.code == "E_LAYOUT"
+
+
 def test_the_order_is_that_of_the_lines(repack):
     data = load(repack)
     first = [s for s in data.samples if (s.product, s.split, s.defect) == ("bottle", "train", "broken_large")]

@@ -217,6 +217,33 @@ def test_a_root_inside_a_product_is_told_which_to_give(known, tmp_path, miniatur
     assert caught.value.code == "E_LAYOUT"
 
 
+@pytest.mark.parametrize("known", LAYOUTS)
+def test_a_part_of_a_product_is_never_read_as_the_users_own(known, tmp_path, miniatures):
+    miniature = miniatures.KNOWN[known](tmp_path / "data")
+    root = miniature.write()
+    parts = [folder for folder in root.rglob("*") if folder.is_dir() and len(folder.relative_to(root).parts) in (2, 3, 4)]
+    parts = [folder for folder in parts if folder.relative_to(root).parts[0] != "split_csv"]
+    assert parts
+    for part in parts:
+        product = root.resolve() / part.relative_to(root).parts[0]
+        with pytest.raises(DataError, match=f"is a part of {product.name}, a product of .*give {product} or what") as caught:
+            load(part)
+        assert caught.value.code == "E_LAYOUT"
+
+
+def test_a_part_may_be_insisted_on_and_is_told_by_its_neighbours(tmp_path, miniatures, trees):
+    root = miniatures.mvtec(tmp_path / "data").write()
+    assert load(root / "wood/test", "folder").counts()[("test", "pool", GOOD)] == 2
+    shutil.copytree(root / "wood", tmp_path / "planks")
+    with pytest.raises(DataError, match="one side of .*: ground_truth, train lies beside it; .* give .*planks") as caught:
+        load(tmp_path / "planks/test")
+    assert caught.value.code == "E_LAYOUT"
+    shutil.copytree(root / "wood/test", tmp_path / "alone/planks/test")
+    assert load(tmp_path / "alone/planks/test").layout == "folder"
+    own = trees.Tree(tmp_path / "tile/test/mine").images("good", range(3)).images("dent", range(2)).write()
+    assert load(own).layout == "folder"
+
+
 def test_several_data_sets_in_one_folder_are_not_guessed_at(tmp_path, miniatures):
     for name in ("mvtec", "btad"):
         miniatures.KNOWN[name](tmp_path / "all" / name).write()

@@ -109,6 +109,16 @@ def test_a_quoted_nothing_is_missing_and_zero_is_not(root):
     assert {(s.defect, s.weight) for s in (good, dent)} == {(GOOD, 1.0), ("dent", 0.0)}
 
 
+@pytest.mark.parametrize("name", ["list.csv", "list.jsonl"])
+def test_whole_numbers_may_be_written_as_pandas_does(root, name):
+    """An integer column in which a cell is missing becomes one of floats."""
+    labels = [(1, "0.0", "", "0.0"), (4, "1.0", "dent", "1.0"), (5, "", "hole", "2.0")]
+    rows = [{"image_path": img(n), "label": a, "class_name": b, "class_id": c} for n, a, b, c in labels]
+    data = load(listed(root, rows, name))
+    assert {sample.source.path: sample.defect for sample in data.samples} == {img(1): GOOD, img(4): "dent", img(5): "hole"}
+    assert data.classes == {"all": ("dent", "hole")}
+
+
 def test_types_of_parquet_are_taken_as_text(root):
     table = pa.table(
         {
@@ -284,6 +294,8 @@ def test_a_mask_of_a_class_that_is_not_there(root, trees, fails):
         ([{"label": "maybe"}], ["label 'maybe'"]),
         ([{"label": "2"}], ["label '2'"]),
         ([{"label": "-1"}], ["label '-1'"]),
+        ([{"label": "0.5"}], ["label '0.5'"]),
+        ([{"label": "1.", "class_id": "1.0"}], ["label '1.'"]),
         ([{"label": ""}], ["has no label"]),
         ([{"class_name": "nan"}], ["class_name 'nan'"]),
         ([{"label": "normal", "class_name": "dent"}], ["label says normal and class_name says anomalous"]),
@@ -333,7 +345,8 @@ def test_a_nan_of_parquet_and_json(root, fails):
         (b"image_path,mask_path\nimg/1.png,\n", ["neither a column label nor class_name"]),
         (b"image_path;label\nimg/1.png;0\n", ["separated by commas?"]),
         (b"image_path,label,label\nimg/1.png,0,0\n", ["the column 'label' twice"]),
-        (b"image_path,label\nimg/1.png,0,7\n", ["Expected 2 columns, got 3"]),
+        (b"image_path,label\nimg/1.png,0,7\n", ["3 cells in row 1, where the header has 2"]),
+        (b'image_path,label\n"img\n/1.png",0\n\nimg/2.png\nimg/3.png,0,7\n', ["1 cells in row 2, where the header has 2"]),
         (b"image_path,label\nimg/1.png,\xff\n", ["UTF"]),
         ("image_path,label\nimg/größe.png,0\n".encode("latin-1"), ["UTF"]),
         ("image_path,label\nimg/1.png,0\n".encode("utf-16"), ["no UTF-8 text"]),
@@ -351,6 +364,12 @@ def test_no_list_at_all(root, fails, content, words):
     [
         ("list.jsonl", b'{"image_path": "img/1.png", "label": 0}\n{"image_path"\n', ["line 2"]),
         ("list.jsonl", b'{"image_path": "img/1.png", "label": 0}\n[1]\n', ["line 2"]),
+        (
+            "list.jsonl",
+            b'{"image_path": "a.png", "label": 0, "image_path": "b.png"}\n',
+            ["line 1", "'image_path' is there twice"],
+        ),
+        ("list.json", b'[{"image_path": "a.png",\n"label": 0, "label": 1}]', ["'label' is there twice"]),
         ("list.json", b'{"a": 1,\n "b": 2}', ["is one JSON document"]),
         ("list.json", b"[1, 2]", ["place 1"]),
         ("list.json", b"[", ["is no JSON"]),

@@ -13,6 +13,7 @@ from flawsmith.cli.app import run
 from flawsmith.core.errors import DataError
 from flawsmith.core.samples import GOOD
 from flawsmith.data import load
+from flawsmith.data.checks import check
 from flawsmith.data.splits import make_split
 
 PUBLISHED = (
@@ -104,7 +105,7 @@ def test_every_layout_comes_back_the_same(name, tmp_path, trees, miniatures):
         after = load(root, f"manifest:file={out}")
         assert [record(sample) for sample in after.samples] == records
         assert [after.samples[place].id for place in range(len(after))] == [known["id"] for known in records]
-        about = ("name", "licence", "citation", "default_split", "pixel_truth")
+        about = ("name", "licence", "citation", "default_split", "pixel_truth", "classes_released")
         assert [getattr(after, name) for name in about] == [getattr(before, name) for name in about]
         there = {product: names for product, names in before.classes.items() if product in before.products}
         assert dict(after.classes) == there
@@ -112,6 +113,28 @@ def test_every_layout_comes_back_the_same(name, tmp_path, trees, miniatures):
         assert (after.counts(), after.products, after.defects()) == (before.counts(), before.products, before.defects())
         assert (after.has_masks, after.mask_rule) == (before.has_masks, before.mask_rule)
         assert load(after.root, after.layout).samples == before.samples
+
+
+@pytest.mark.parametrize("name", [*PUBLISHED, "mtd"])
+def test_the_list_of_an_incomplete_release_is_checked_as_its_folder_is(name, tmp_path, trees, miniatures):
+    """The miniatures lack defects that their releases declare; that is no error of the list either, nor of a list of it."""
+    root, layout = folder(tmp_path, name, trees, miniatures)
+    wanted = [problem.code for problem in check(root, layout).errors]
+    assert "E_EMPTY_SPLIT" not in wanted
+    exported(root, layout, tmp_path / "list.csv")
+    exported(root, f"manifest:file={tmp_path / 'list.csv'}", tmp_path / "again.csv")
+    for listed in ("list.csv", "again.csv"):
+        assert [problem.code for problem in check(root, f"manifest:file={tmp_path / listed}").errors] == wanted
+
+
+def test_a_class_that_a_users_list_declares_must_be_there(tmp_path, trees, capsys):
+    tree = trees.pool(tmp_path / "data", bad=()).images("dent", [1]).mask("masks/dent/1.png", value=1)
+    root = tree.text("classes.json", json.dumps({"dent": 1, "hole": 2})).write()
+    exported(root, "folder", tmp_path / "list.csv")
+    for layout in ("folder", f"manifest:file={tmp_path / 'list.csv'}"):
+        capsys.readouterr()
+        assert run(["data", "check", str(root), "--layout", layout]) == 1
+        assert "declares the class hole" in capsys.readouterr().out
 
 
 def test_rows_in_any_order_give_the_same_order(tmp_path, miniatures):

@@ -79,7 +79,7 @@ class AnomalibLayout(Layout):
         old: Any = given["normal_split_ratio"]
         new: Any = rest.setdefault("test_split_ratio", old)
         if float(old) != float(new):
-            raise ValueError(f"normal_split_ratio {old} and test_split_ratio {new} disagree: give the second alone")
+            raise ValueError(f"normal_split_ratio {old} and test_split_ratio {new} disagree; expected one: give the second alone")
         told = "normal_split_ratio is deprecated (anomalib stores it and never reads it): write test_split_ratio"
         warnings.warn(told, FutureWarning, stacklevel=2)
         return rest

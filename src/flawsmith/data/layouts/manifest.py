@@ -8,6 +8,7 @@ from typing import ClassVar
 from flawsmith.core.errors import DataError
 from flawsmith.data.dataset import Dataset
 from flawsmith.data.layouts.base import Found, Layout
+from flawsmith.data.manifest.columns import RELEASE
 from flawsmith.data.manifest.files import READERS, is_list
 from flawsmith.data.manifest.listing import Listing, read_listing
 from flawsmith.data.policies import POLICIES
@@ -83,4 +84,5 @@ def _dataset(path: Path, root: Path, listing: Listing) -> Dataset:
         pixel_truth=listing.pixel_truth,
         classes=listing.classes,
         combined=listing.combined,
+        classes_released=about.get("classes_of") == RELEASE,
     )

@@ -40,6 +40,7 @@ class MaskFinder:
     root: Path
     problems: list[Problem] = field(default_factory=list)
     _owners: dict[str, str] = field(default_factory=dict)
+    _trained: set[str] = field(default_factory=set)
     _stems: dict[str, Mapping[str, list[str]]] = field(default_factory=dict)
     _endings: set[str] = field(default_factory=set)
 
@@ -48,7 +49,9 @@ class MaskFinder:
         """Paths of the mask files that belong to an image."""
         return frozenset(self._owners)
 
-    def find(self, image: str, key: str, homes: Sequence[MaskHome], *, only_free: bool = False) -> tuple[str, ...]:
+    def find(
+        self, image: str, key: str, homes: Sequence[MaskHome], *, only_free: bool = False, trained: bool = False
+    ) -> tuple[str, ...]:
         """The mask files of one image: none, one, or one per region.
 
         Args:
@@ -56,8 +59,10 @@ class MaskFinder:
             key: its path inside its own folder, without suffix.
             homes: where to look.
             only_free: leave alone what another image has already.
+            trained: it is an anomaly in a training folder.
         """
         self._endings.update(ending for home in homes for ending in home.endings)
+        self._trained.update((image,) if trained else ())
         found = [masks for home in homes for masks in self._in_home(home, key) if image not in masks]
         found = list(dict.fromkeys(found))
         if only_free:
@@ -69,7 +74,7 @@ class MaskFinder:
         for mask in found[0]:
             owner = self._owners.setdefault(mask, image)
             if owner != image:
-                self._ambiguous(mask, f"fits two images ({owner} and {image})", "put masks into one folder per defect")
+                self._shared(mask, owner, image)
         for extra in found[1:]:
             self._owners.update(dict.fromkeys(extra, image))
         return found[0]
@@ -93,6 +98,19 @@ class MaskFinder:
                 names[split_suffix(name)[0]].append(name)
             self._stems[folder.path] = names
         return self._stems[folder.path]
+
+    def _shared(self, mask: str, owner: str, image: str) -> None:
+        """Remember two images with one mask; of an anomaly in a training folder and a tested one, that is what is wrong."""
+        trained = [name for name in (owner, image) if name in self._trained]
+        if len(trained) != 1:
+            self._ambiguous(mask, f"fits two images ({owner} and {image})", "put masks into one folder per defect")
+            return
+        other = image if trained[0] == owner else owner
+        told = (
+            f"{self.root / trained[0]} is an anomaly in a training folder, and {mask} is the mask of {other} too; expected good "
+            f"images alone: move it to test, or part the masks into ground_truth/train/ and ground_truth/test/"
+        )
+        self.problems.append(Problem("E_ANOMALY_IN_TRAIN", told, (trained[0],)))
 
     def _ambiguous(self, path: str, what: str, remedy: str) -> None:
         told = f"{self.root / path} {what}; expected one mask for one image: {remedy}"

@@ -80,6 +80,7 @@ def _dataset(tree: Tree, samples: Sequence[Sample]) -> Dataset:
         ),
         expected={(PRODUCT, defect): count for defect, count in EXPECTED.items()},
         classes={PRODUCT: tuple(defect for defect in EXPECTED if defect != GOOD)},
+        classes_released=True,
     )
 
 

@@ -249,6 +249,7 @@ class PublishedLayout(Layout, ABC):
             expected={(name, defect): count for name, row in self.sheet.counts.items() for defect, count in row.items()},
             classes=self.classes(located),
             combined=self.sheet.combined,
+            classes_released=True,
         )
         unmatched = reader.unmatched([*masks, *aside])
         return Found(dataset, self._why(located), (*problems, *reader.all_problems(masks)), unmatched)

@@ -70,7 +70,9 @@ class ShelfReader:
             self._used.update(paths)
             if len(paths) > 1:
                 self._report_twins(paths)
-            masks = self._finder.find(paths[0], key, shelf.homes, only_free=shelf.defect == GOOD)
+            good = shelf.defect == GOOD
+            trained = shelf.split == "train" and not good
+            masks = self._finder.find(paths[0], key, shelf.homes, only_free=good, trained=trained)
             source = FileSource(self.tree.root, paths[0], shelf.defect, masks, shelf.encoding)
             name = f"{product}/{shelf.split}/{shelf.defect}/{shelf.prefix}{key}"
             yield Sample(name, product, shelf.defect, shelf.place or shelf.split, name, source)

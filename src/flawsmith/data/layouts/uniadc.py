@@ -22,6 +22,7 @@ from typing import Any
 
 from flawsmith.core.errors import DataError
 from flawsmith.core.samples import GOOD, Sample, SplitName
+from flawsmith.data.manifest.files import each_key_once
 from flawsmith.data.manifest.labels import COMBINED, clean_name
 from flawsmith.data.problems import Problem
 from flawsmith.data.reading import FileSource, MaskEncoding
@@ -90,6 +91,11 @@ def _homes(top: Folder) -> Iterator[Folder]:
         yield next(iter(top.folders.values()))
 
 
+def list_name(name: str) -> bool:
+    """Whether a file of this name is a list of the repack."""
+    return _FILE.fullmatch(name) is not None
+
+
 def read_repack(tree: Tree, lists: Mapping[str, Mapping[str, str]]) -> Repack:
     """Read the lists; no image is opened.
 
@@ -122,7 +128,7 @@ def _lines(path: Path) -> Iterator[Line]:
 
 def _line(path: Path, number: int, text: str) -> Line:
     try:
-        told: dict[str, Any] = json.loads(text)
+        told: dict[str, Any] = json.loads(text, object_pairs_hook=each_key_once)
         image, mask, label, name = told["filename"], told.get("maskname"), told["label"], told["label_name"]
         if not isinstance(image, str) or not isinstance(mask, str | None) or type(label) is not int or not 0 <= label < 256:
             raise TypeError("filename and maskname are paths, label is a number from 0 to 255")

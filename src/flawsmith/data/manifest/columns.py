@@ -32,8 +32,11 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 }
 """Column → the names by which it is known, the first one that is there counts; every other column is carried through."""
 
-ABOUT = ("dataset", "licence", "citation", "default_split", "image_scale")
+ABOUT = ("dataset", "licence", "citation", "default_split", "image_scale", "classes_of")
 """Columns that tell of the whole list, where every row says the same."""
+
+RELEASE = "release"
+"""In the column `classes_of`: the classes are those of a published release, of which the list may be a part."""
 
 SECOND_LABEL = "label_index"
 """anomalib's own label, which may stand beside `label` and must then agree with it."""

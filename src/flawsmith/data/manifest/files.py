@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -71,10 +72,19 @@ def _read_csv(path: Path) -> Table:
             options,
         )
     except pa.ArrowInvalid as error:
-        raise refused(
-            path, f"is no CSV file ({_first_line(error)})", "UTF-8, commas and as many cells as the header", "mend it"
-        ) from error
+        what = _odd_row(path, len(names)) or f"is no CSV file ({_first_line(error)})"
+        raise refused(path, what, "UTF-8, commas and as many cells as the header", "mend it") from error
     return read
+
+
+def _odd_row(path: Path, cells: int) -> str:
+    """The first row with another number of cells than the header; empty where that is not what is wrong."""
+    with suppress(csv.Error, UnicodeError), path.open(encoding="utf-8-sig", newline="") as stream:
+        rows = (row for row in csv.reader(stream, strict=True) if row)
+        for number, row in enumerate(islice(rows, 1, None), 1):
+            if len(row) != cells:
+                return f"has {len(row)} cells in row {number}, where the header has {cells}"
+    return ""
 
 
 def _header(path: Path) -> list[str]:
@@ -174,10 +184,24 @@ def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
         for number, line in enumerate(stream, 1):
             if line.strip():
                 try:
-                    value = json.loads(line)
+                    value = json.loads(line, object_pairs_hook=each_key_once)
                 except (ValueError, RecursionError) as error:
                     raise refused(path, f"has no JSON object at line {number} ({error})", "one per line", "mend it") from error
                 yield _object(path, f"line {number}", value)
+
+
+def each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, of which Python would keep the last of two equal keys without a word.
+
+    Raises:
+        ValueError: a key is there twice.
+    """
+    told = dict(pairs)
+    if len(told) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for index, name in enumerate(names) if name in names[:index])
+        raise ValueError(f"{twice[:60]!r} is there twice")
+    return told
 
 
 def _object(path: Path, where: str, value: Any) -> Mapping[str, Any]:
@@ -188,7 +212,7 @@ def _object(path: Path, where: str, value: Any) -> Mapping[str, Any]:
 
 def _document_rows(path: Path) -> Iterator[Mapping[str, Any]]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
+        document = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=each_key_once)
     except (ValueError, RecursionError) as error:
         raise refused(path, f"is no JSON ({error})", "one object per line, or one array of objects", "write it again") from error
     if isinstance(document, list):

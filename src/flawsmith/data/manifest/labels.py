@@ -68,7 +68,12 @@ def meaning(told: Told) -> tuple[str, int | None]:
 
 
 def _trimmed(text: str | None) -> str:
-    return (text or "").strip().casefold()
+    return _whole((text or "").strip().casefold())
+
+
+def _whole(text: str) -> str:
+    """A number without `.0`, which pandas writes after the integers of a column in which a cell is missing."""
+    return text.removesuffix(".0") if text.removesuffix(".0").isdecimal() else text
 
 
 def _is_anomalous(text: str | None, named: str | None) -> bool | None:
@@ -115,9 +120,10 @@ def clean_name(column: str, text: str) -> str:
 def _number(text: str | None) -> int | None:
     if text is None:
         return None
-    if not (text.isascii() and text.isdecimal() and len(text) < 4 and int(text) < 256):
+    number = _whole(text)
+    if not (number.isascii() and number.isdecimal() and len(number) < 4 and int(number) < 256):
         raise Disagreement(f"has the class_id {text!r}; 0 is normal, 1…255 are the defects")
-    return int(text)
+    return int(number)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from flawsmith.core.files import PARTIAL, output_errors
 from flawsmith.core.progress import track
 from flawsmith.core.samples import Sample
 from flawsmith.data.dataset import Dataset, SampleTable, sort_key
-from flawsmith.data.manifest.columns import ABOUT, JOINER, RESERVED
+from flawsmith.data.manifest.columns import ABOUT, JOINER, RELEASE, RESERVED
 from flawsmith.data.manifest.encodings import NONE, spell_encoding
 from flawsmith.data.manifest.listing import read_listing
 from flawsmith.data.manifest.rows import ListedSource
@@ -110,6 +110,7 @@ def _about(dataset: Dataset) -> dict[str, str]:
         "citation": dataset.citation,
         "default_split": dataset.default_split if dataset.default_split != "grouped" else "",
         "image_scale": scales.pop() if scales else "",
+        "classes_of": RELEASE if dataset.classes_released else "",
     }
     return {name: text for name, text in told.items() if text}
 
