@@ -78,9 +78,11 @@ def test_what_differs_from_the_defaults_stands_in_the_head_and_beside_the_aupro(
 def test_a_table_has_the_metrics_that_were_asked_for(
     model: Path, tiles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    told(capsys, "evaluate", model, tiles, "--metric", "pixel_ap", "--table", tmp_path / "t.csv")
+    by_hand = ["--metric", "pixel_ap", "--resolution", "256"]
+    told(capsys, "evaluate", model, tiles, *by_hand, "--table", tmp_path / "t.csv")
     (row,) = csv.DictReader(io.StringIO((tmp_path / "t.csv").read_text()))
     assert list(row) == ["name", "name note", "Pixel AP", "Pixel AP low", "Pixel AP high"]
+    assert row["name note"] == "measured here, protocol honest, resolution 256"
     assert float(row["Pixel AP low"]) <= float(row["Pixel AP"]) <= float(row["Pixel AP high"])
 
 

@@ -126,18 +126,19 @@ def evaluate(
     if report is not None:
         write_report(report, result)
     shown = replace(result, metrics={name: result.metrics[name] for name in metric or result.metrics})
+    chosen = _chosen(geometry_of(protocol, result.detector, geometry))
     for file in table or ():
-        write_table(file, evaluation_table(shown))
-    lines = _lines(shown, folder, geometry_of(protocol, result.detector, geometry))
+        write_table(file, evaluation_table(shown, chosen=chosen))
+    lines = _lines(shown, folder, chosen)
     lines += [f"{what}: {file}" for what, file in (("report", report), *(("table", each) for each in table or ())) if file]
     show("\n".join(lines), shown.to_json(), as_json)
 
 
-def _lines(result: "Evaluation", folder: Path, geometry: "Geometry") -> list[str]:
+def _lines(result: "Evaluation", folder: Path, chosen: list[str]) -> list[str]:
     """How it was measured, a line per metric, and what a reader must know."""
     from flawsmith.report.results import cautions_of, variant_of
 
-    how = ", ".join((f"protocol {result.protocol_told}", *_chosen(geometry)))
+    how = ", ".join((f"protocol {result.protocol_told}", *chosen))
     lines = [f"{result.name}: {len(result.results)} test images of {folder}, {how}"]
     width = max(map(len, result.metrics))
     for name, value in result.metrics.items():

@@ -64,11 +64,18 @@ def published_sections(evaluation: Evaluation) -> tuple[Section, ...]:
     return (Section("Published values", blocks),)
 
 
-def evaluation_table(evaluation: Evaluation, *, narrow: bool = False) -> Table:
-    """The evaluation as one row, with the published rows that belong beside it; `narrow`: only the columns that these have."""
+def evaluation_table(evaluation: Evaluation, *, narrow: bool = False, chosen: Iterable[str] = ()) -> Table:
+    """The evaluation as one row, with the published rows that belong beside it.
+
+    Args:
+        evaluation: ours.
+        narrow: only the columns that published rows have.
+        chosen: what was not measured by default, such as `resolution 256`, for the note of our row.
+    """
     dataset = dataset_of(evaluation)
     shown = published_rows(evaluation, dataset)[:MOST_ROWS] if dataset else []
-    mine = Measured(evaluation.name, evaluation.metrics, f"measured here, protocol {evaluation.protocol_told}")
+    how = ", ".join((f"measured here, protocol {evaluation.protocol_told}", *chosen))
+    mine = Measured(evaluation.name, evaluation.metrics, how)
     printed = {metric for row in shown for metric in row.values}
     metrics = [metric for metric in evaluation.metrics if metric in printed or not narrow]
     return results_table([mine], shown, metrics=metrics)
