@@ -94,6 +94,13 @@ def test_the_images_of_a_repack_are_told_which_folder_to_give(repack):
         assert caught.value.code == "E_LAYOUT"
 
 
+def test_a_line_that_names_two_images_is_refused(repack, capsys):
+    path = repack / "samples/train_wood.jsonl"
+    path.write_text(path.read_text().replace("{", '{"filename": "gone.png", ', 1))
+    assert run(["data", "check", str(repack)]) == 1
+    assert "line 1 is no image (ValueError: 'filename' is there twice)" in capsys.readouterr().err
+
+
 def test_the_order_is_that_of_the_lines(repack):
     data = load(repack)
     first = [s for s in data.samples if (s.product, s.split, s.defect) == ("bottle", "train", "broken_large")]

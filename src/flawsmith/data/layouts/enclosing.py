@@ -75,7 +75,7 @@ def refuse_part_of_folder(tree: Tree, layout: FolderLayout) -> None:
     if beside:
         raise DataError(
             "E_LAYOUT",
-            f"{tree.root} is one side of a data set: {', '.join(beside)} lies beside it; expected the whole: give {real.parent}, "
+            f"{tree.root} is one side of a data set, beside {', '.join(beside)}; expected the whole: give {real.parent}, "
             f"or insist with --layout folder",
             [tree.root],
         )
