@@ -7,17 +7,18 @@ from types import ModuleType
 import pytest
 
 
-@pytest.fixture(scope="session")
-def trees() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("flawsmith_test_trees", Path(__file__).with_name("trees.py"))
+def _beside(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"flawsmith_test_{name}", Path(__file__).with_name(f"{name}.py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def trees() -> ModuleType:
+    return _beside("trees")
 
 
 @pytest.fixture(scope="session")
 def miniatures() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("flawsmith_test_miniatures", Path(__file__).with_name("miniatures.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return _beside("miniatures")
